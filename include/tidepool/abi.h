@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The ABI between a guest and Tidepool. docs/abi.md is the normative text; this header gives its
+ * numbers names. Shared by the hypervisor, the guest drivers and the tests; it includes nothing.
+ *
+ * A call: RAX = TIDEPOOL_CALL(op), arguments in RDI, RSI, RDX, RCX, R8, R9 (as a C function's),
+ * then VMCALL on Intel or VMMCALL on AMD. RAX returns a signed 64-bit value: >= 0 is success,
+ * < 0 is one of TIDEPOOL_E*. No other register, and no flag, changes.
+ */
+#ifndef TIDEPOOL_ABI_H
+#define TIDEPOOL_ABI_H
+
+/* Discovery: the CPUID hypervisor leaves, searched from 0x40000000 in steps of 0x100. */
+#define TIDEPOOL_CPUID_FIRST	 0x40000000u
+#define TIDEPOOL_CPUID_LAST	 0x40010000u
+#define TIDEPOOL_CPUID_STEP	 0x100u
+#define TIDEPOOL_CPUID_SIGNATURE "TidepoolTmem" /* 12 bytes in EBX, ECX, EDX of leaf +0 */
+#define TIDEPOOL_CPUID_VERSION	 1u		/* leaf +1: EAX version, EBX features, ECX max pools */
+
+/* Version: a guest refuses a major number it does not know. */
+#define TIDEPOOL_ABI_MAJOR   1u
+#define TIDEPOOL_ABI_MINOR   0u
+#define TIDEPOOL_ABI_VERSION ((TIDEPOOL_ABI_MAJOR << 16) | TIDEPOOL_ABI_MINOR)
+
+/* RAX of a call: the magic keeps other hypervisors' calls (Linux makes KVM's) apart from ours. */
+#define TIDEPOOL_CALL_MAGIC 0x54500000u
+#define TIDEPOOL_CALL(op)   (TIDEPOOL_CALL_MAGIC | (op))
+
+/* Operations. Numbers 1 to 10 are those of Xen's tmem, whether implemented or not. */
+#define TIDEPOOL_OP_NULL	 0u  /* () -> TIDEPOOL_ABI_VERSION */
+#define TIDEPOOL_OP_NEW_POOL	 1u  /* (flags, uuid_lo, uuid_hi) -> pool id */
+#define TIDEPOOL_OP_DESTROY_POOL 2u  /* (pool) -> 0 */
+#define TIDEPOOL_OP_NEW_PAGE	 3u  /* reserved */
+#define TIDEPOOL_OP_PUT_PAGE	 4u  /* (pool, oid0, oid1, oid2, index, gfn) -> 0 */
+#define TIDEPOOL_OP_GET_PAGE	 5u  /* (pool, oid0, oid1, oid2, index, gfn) -> 0 */
+#define TIDEPOOL_OP_FLUSH_PAGE	 6u  /* (pool, oid0, oid1, oid2, index) -> pages dropped, 0 or 1 */
+#define TIDEPOOL_OP_FLUSH_OBJECT 7u  /* (pool, oid0, oid1, oid2) -> 0 */
+#define TIDEPOOL_OP_READ	 8u  /* reserved */
+#define TIDEPOOL_OP_WRITE	 9u  /* reserved */
+#define TIDEPOOL_OP_XCHG	 10u /* reserved */
+#define TIDEPOOL_OP_QUERY	 11u /* (TIDEPOOL_QUERY_*) -> value */
+#define TIDEPOOL_OP_FLUSH_RANGE	 12u /* reserved */
+#define TIDEPOOL_OP_VECTOR	 16u /* reserved: (gfn of a descriptor page, count, flags) */
+#define TIDEPOOL_OP_COUNT	 17u
+
+/* What TIDEPOOL_OP_QUERY tells a guest about itself. */
+#define TIDEPOOL_QUERY_PUTS    0u /* puts that stored a page */
+#define TIDEPOOL_QUERY_REFUSED 1u /* puts refused for want of memory */
+#define TIDEPOOL_QUERY_GETS    2u /* gets that found their page */
+#define TIDEPOOL_QUERY_MISSES  3u /* gets that did not */
+#define TIDEPOOL_QUERY_FLUSHED 4u /* pages dropped by flushes, destroyed pools included */
+#define TIDEPOOL_QUERY_HELD    5u /* pages held now, all pools */
+#define TIDEPOOL_QUERY_COUNT   6u
+
+/* Flags of TIDEPOOL_OP_NEW_POOL; every other bit must be zero. */
+#define TIDEPOOL_POOL_PERSISTENT    (1ull << 0) /* else ephemeral: pages may vanish at any time */
+#define TIDEPOOL_POOL_SHARED	    (1ull << 1) /* refused with -TIDEPOOL_EPERM unless granted */
+#define TIDEPOOL_POOL_ORDER_SHIFT   4		/* bits 7:4: page size is 2^(12 + n); n = 0 */
+#define TIDEPOOL_POOL_ORDER_MASK    (0xfull << TIDEPOOL_POOL_ORDER_SHIFT)
+#define TIDEPOOL_POOL_VERSION_SHIFT 24 /* bits 31:24: TIDEPOOL_ABI_MAJOR */
+#define TIDEPOOL_POOL_VERSION_MASK  (0xffull << TIDEPOOL_POOL_VERSION_SHIFT)
+#define TIDEPOOL_POOL_VERSION	    ((unsigned long long)TIDEPOOL_ABI_MAJOR << TIDEPOOL_POOL_VERSION_SHIFT)
+
+#define TIDEPOOL_MAX_POOLS 256u /* a guest's pool ids are 0 .. TIDEPOOL_MAX_POOLS - 1 */
+#define TIDEPOOL_PAGE_SIZE 4096u
+
+/* Errors, returned negative. The values are Linux's where Linux has the name. */
+#define TIDEPOOL_EPERM	 1    /* not from ring 0, or a right that the configuration did not grant */
+#define TIDEPOOL_ENOENT	 2    /* get: no such page */
+#define TIDEPOOL_EAGAIN	 11   /* a bounded step was done, more remains: repeat the same call */
+#define TIDEPOOL_ENOMEM	 12   /* refused: no room, nothing changed */
+#define TIDEPOOL_EFAULT	 14   /* the frame number names no RAM of this guest */
+#define TIDEPOOL_ENODEV	 19   /* no such pool */
+#define TIDEPOOL_EINVAL	 22   /* an argument is outside its range */
+#define TIDEPOOL_ENOSPC	 28   /* put refused, and the key's old page was dropped */
+#define TIDEPOOL_ENOSYS	 38   /* no such operation */
+#define TIDEPOOL_EFROZEN 1000 /* put refused: the guest is frozen for saving */
+
+#endif

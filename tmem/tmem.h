@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tmem - transcendent memory: the page store, as everything outside tmem/ sees it
+ *
+ * A client (a guest) has pools; a pool holds pages under keys of (192-bit object id, 64-bit
+ * index). Persistent pools keep a page until it is flushed; ephemeral ones may lose it at any
+ * time. The coherence rules are docs/abi.md's, "Coherence".
+ *
+ * This directory includes nothing of arch/ or core/: what it needs of the machine it is handed in
+ * struct tmem_host, so that it builds, runs and is tested as an ordinary library on a host.
+ *
+ * Context of every function, unless it says otherwise: any CPU, any number of them at once; the
+ * store takes its own locks, never sleeps and never calls back but through struct tmem_host.
+ * Errors are the ABI's, negative (include/tidepool/abi.h).
+ */
+#ifndef TMEM_TMEM_H
+#define TMEM_TMEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TMEM_PAGE_SIZE	4096u
+#define TMEM_BLOCK_SIZE (2u << 20)
+
+/*
+ * What the store needs of its surroundings. All members are required.
+ * @block_alloc: TMEM_BLOCK_SIZE bytes, aligned likewise, zeroed; NULL when the host has no more.
+ *		 May be called with store locks held.
+ * @block_free:  takes one back; the host scrubs it before anybody else sees it.
+ * @page_copy:	 copies one page between 4 KiB-aligned, non-overlapping buffers.
+ * @relax:	 a pause inside a spin loop.
+ */
+struct tmem_host {
+	void *(*block_alloc)(void);
+	void (*block_free)(void *block);
+	void (*page_copy)(void *dst, const void *src);
+	void (*relax)(void);
+};
+
+/* A page's name inside a pool. */
+struct tmem_key {
+	uint64_t oid[3];
+	uint64_t index;
+};
+
+/* Limits of one client, in pages of host memory, metadata included. */
+struct tmem_limits {
+	uint64_t cap; /* at most so many; UINT64_MAX for none */
+};
+
+/* Counters of one client; a snapshot, each value exact at some instant of the call. */
+struct tmem_stats {
+	uint64_t puts;	  /* puts that stored a page */
+	uint64_t refused; /* puts refused for want of memory */
+	uint64_t gets;	  /* gets that found their page */
+	uint64_t misses;  /* gets that did not */
+	uint64_t flushed; /* pages dropped by flush and destroy calls */
+	uint64_t evicted; /* ephemeral pages dropped by the store */
+	uint64_t held;	  /* pages held now */
+	uint64_t pools;	  /* pools open now */
+};
+
+/* The whole store. */
+struct tmem_store_stats {
+	uint64_t blocks;      /* 2 MiB blocks taken from the host */
+	uint64_t pages_held;  /* pages of all clients */
+	uint64_t pages_free;  /* page frames in those blocks that hold nothing */
+};
+
+struct tmem_client;
+
+/*
+ * tmem_init - set the store up, empty
+ * @host: callbacks, copied; see struct tmem_host
+ *
+ * Returns 0, or -TIDEPOOL_ENOMEM when the host has not even the first block.
+ * Context: once, before every other call.
+ */
+int tmem_init(const struct tmem_host *host);
+
+/* tmem_exit - hand every block back; for host tests. Context: no client exists, no call runs. */
+void tmem_exit(void);
+
+/*
+ * tmem_client_create - make room for one more guest
+ *
+ * Returns the client, owned by the caller until tmem_client_destroy() has returned 0; NULL
+ * without memory.
+ */
+struct tmem_client *tmem_client_create(const struct tmem_limits *limits);
+
+/*
+ * tmem_client_destroy - drop a client with all its pools and pages
+ *
+ * Returns 0 when the client is gone, -TIDEPOOL_EAGAIN when a bounded step was done and the call
+ * must be repeated. No other call for this client may run or follow.
+ */
+int tmem_client_destroy(struct tmem_client *client);
+
+/*
+ * tmem_pool_create - TIDEPOOL_OP_NEW_POOL
+ * @flags, @uuid: as the guest passed them; checked here
+ *
+ * Returns the pool id (0 .. TIDEPOOL_MAX_POOLS - 1), -TIDEPOOL_EINVAL (version, page order or
+ * reserved bits), -TIDEPOOL_EPERM (shared: nobody granted it), -TIDEPOOL_ENOMEM (no free id or
+ * no memory).
+ */
+int64_t tmem_pool_create(struct tmem_client *client, uint64_t flags, const uint64_t uuid[2]);
+
+/*
+ * tmem_pool_destroy - TIDEPOOL_OP_DESTROY_POOL
+ *
+ * Returns 0, -TIDEPOOL_ENODEV, or -TIDEPOOL_EAGAIN: repeat. From the first call on the pool
+ * answers -TIDEPOOL_ENODEV to everything but the repeated destroy.
+ */
+int64_t tmem_pool_destroy(struct tmem_client *client, uint64_t pool);
+
+/*
+ * tmem_put - TIDEPOOL_OP_PUT_PAGE: copy a page in
+ * @page: TMEM_PAGE_SIZE bytes, page-aligned; read once, may change meanwhile (the guest's other
+ *	  CPUs write it): whatever mixture was read is what is stored.
+ *
+ * Returns 0, -TIDEPOOL_ENODEV, -TIDEPOOL_ENOMEM (refused; the key held nothing), or
+ * -TIDEPOOL_ENOSPC (refused, and the page the key held was dropped: rule 2).
+ */
+int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		 const void *page);
+
+/*
+ * tmem_get - TIDEPOOL_OP_GET_PAGE: copy a page out
+ * @page: written only on success
+ *
+ * A get from an ephemeral pool removes the page, one from a persistent pool keeps it.
+ * Returns 0, -TIDEPOOL_ENODEV or -TIDEPOOL_ENOENT.
+ */
+int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_key *key, void *page);
+
+/* tmem_flush_page - drop one page. Returns pages dropped (0 or 1) or -TIDEPOOL_ENODEV. */
+int64_t tmem_flush_page(struct tmem_client *client, uint64_t pool, const struct tmem_key *key);
+
+/*
+ * tmem_flush_object - drop all pages of an object, whatever their index
+ *
+ * Returns 0 when none is left, -TIDEPOOL_ENODEV, or -TIDEPOOL_EAGAIN: repeat.
+ */
+int64_t tmem_flush_object(struct tmem_client *client, uint64_t pool, const uint64_t oid[3]);
+
+void tmem_client_stats(struct tmem_client *client, struct tmem_stats *stats);
+void tmem_store_stats(struct tmem_store_stats *stats);
+
+#endif
