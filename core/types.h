@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The integer kinds that must not mix, and the few macros everybody needs. Compiles on the host too.
+ * The integer kinds that must not mix, and the few macros everybody needs. Compiles on the host
+ * too.
  */
 #ifndef CORE_TYPES_H
 #define CORE_TYPES_H
@@ -23,11 +24,11 @@ typedef uint64_t pfn_t; /* host frame number: hpa >> PAGE_SHIFT */
 #define MIB	    (1ul << 20)
 #define GIB	    (1ul << 30)
 
-#define ARRAY_SIZE(a)	   (sizeof(a) / sizeof((a)[0]))
-#define ALIGN_UP(x, a)	   (((x) + ((a)-1)) & ~((a)-1)) /* a: a power of two */
-#define ALIGN_DOWN(x, a)   ((x) & ~((a)-1))
-#define IS_ALIGNED(x, a)   (((x) & ((a)-1)) == 0)
-#define BIT(n)		   (1ull << (n))
+#define ARRAY_SIZE(a)		      (sizeof(a) / sizeof((a)[0]))
+#define ALIGN_UP(x, a)		      (((x) + ((a)-1)) & ~((a)-1)) /* a: a power of two */
+#define ALIGN_DOWN(x, a)	      ((x) & ~((a)-1))
+#define IS_ALIGNED(x, a)	      (((x) & ((a)-1)) == 0)
+#define BIT(n)			      (1ull << (n))
 #define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 
 #endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef ARCH_CPU_SMP_H
+#define ARCH_CPU_SMP_H
+
+#include <stdint.h>
+
+/*
+ * smp_start_cpus - bring the other CPUs of the MADT up
+ * @entry: what each of them runs, on its own stack, with interrupts off; does not return
+ *
+ * Returns the number of CPUs now running, this one included. A CPU that does not answer within
+ * 100 ms is left out with a message. They are started one after another; the next one when the
+ * previous has called smp_cpu_ready() from @entry.
+ */
+uint32_t smp_start_cpus(void (*entry)(void));
+
+/* smp_cpu_ready - the calling CPU is initialised, or (@ok false) is to be left out. */
+void smp_cpu_ready(int ok);
+
+/* smp_kick - make another CPU leave its guest, or its idle loop, and look at its work. */
+void smp_kick(uint32_t cpu);
+
+/* smp_halt_others - stop every other CPU for good, by NMI; for panic(). */
+void smp_halt_others(void);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a guest sees of the processor, the same on both backends: CPUID and MSRs by allow-list,
+ * extended control registers, emulation of the few instructions that touch device memory.
+ */
+#ifndef ARCH_VCPU_POLICY_H
+#define ARCH_VCPU_POLICY_H
+
+#include "core/types.h"
+
+struct vcpu;
+struct vcpu_state;
+
+/* policy_init - read the host's CPUID once. Context: boot CPU. */
+void policy_init(void);
+
+/* cpuid_emulate - answer CPUID for gpr[RAX], gpr[RCX] into RAX, RBX, RCX, RDX. */
+void cpuid_emulate(struct vcpu *vcpu);
+
+/* msr_read, msr_write - number in ECX. Return 0, or -EINVAL: answer with #GP. */
+int msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);
+int msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value);
+
+/* xsetbv_emulate - ECX, EDX:EAX. Returns 0 or -EINVAL (#GP). */
+int xsetbv_emulate(struct vcpu *vcpu);
+
+/* fpu_init - zeroed initial vector state in arch.fpu, XCR0 = 1. fpu_load, fpu_unload: XRSTOR,
+ * XSAVE. */
+void fpu_init(struct vcpu *vcpu);
+void fpu_load(struct vcpu *vcpu);
+void fpu_unload(struct vcpu *vcpu);
+
+/*
+ * mmio_emulate - carry out the instruction that made an EXIT_MMIO, through core/dev/bus.h
+ *
+ * Returns the instruction's length (the caller skips it), 0 when an exception was injected or the
+ * access is simply retried, -EINVAL for an instruction that we do not emulate (stops the guest).
+ */
+int mmio_emulate(struct vcpu *vcpu);
+
+/*
+ * guest_translate - walk the guest's page tables
+ * Returns 0 and *gpa, or -EFAULT with *error_code as a #PF would push. Reads only guest RAM.
+ */
+int guest_translate(struct vcpu *vcpu, gva_t gva, bool write, bool fetch, gpa_t *gpa,
+		    uint32_t *error_code);
+
+/* vcpu_state_reset - the processor's state after INIT or power-on (SDM vol. 3A, table 9-1). */
+void vcpu_state_reset(struct vcpu_state *state);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Configuration: the boot line and the words of each module line. docs/manual.md lists every word.
+ *
+ *   module2 /boot/vmlinuz web kernel memory=512M vcpus=2 weight=2 tmem=256M -- console=ttyS0
+ *   module2 /boot/initrd.img web initrd
+ *
+ * A bad word costs the guest it is for, with a message that names module, word and what was
+ * expected; the other guests start.
+ */
+#ifndef CORE_CONFIG_H
+#define CORE_CONFIG_H
+
+#include "boot/bootinfo.h"
+#include "core/types.h"
+
+#define CONFIG_MAX_GUESTS 32
+#define CONFIG_NAME_MAX	  16 /* with the terminating zero; letters, digits, '-' and '_' */
+
+#define CONFIG_MEMORY_DEFAULT (256 * MIB)
+#define CONFIG_MEMORY_MIN     (4 * MIB)
+#define CONFIG_MEMORY_MAX     (512 * GIB)
+#define CONFIG_MAX_VCPUS      1
+#define CONFIG_WEIGHT_MAX     100
+
+struct guest_config {
+	char name[CONFIG_NAME_MAX];
+	const struct boot_module *kernel;
+	const struct boot_module *initrd; /* NULL: none */
+	const char *cmdline; /* after "--", inside kernel->words; "" when there is none */
+	uint64_t memory;     /* bytes, a multiple of BLOCK_SIZE */
+	uint64_t tmem_cap;   /* bytes of host memory its pages may take; UINT64_MAX: no cap */
+	uint32_t vcpus;
+	uint32_t weight;
+};
+
+enum config_when_idle { CONFIG_IDLE_HALT, CONFIG_IDLE_POWEROFF };
+
+struct config {
+	enum config_when_idle when_idle; /* "idle=": what to do when the last guest has ended */
+	uint32_t guest_count;
+	struct guest_config guests[CONFIG_MAX_GUESTS];
+};
+
+/*
+ * config_parse - understand boot line and module lines
+ * @report: called once for every fault, with a complete sentence without newline
+ *
+ * Fills @config with the guests that can start. A guest with any fault in any of its lines is left
+ * out. Returns the number of faults. Whether there is enough memory is not known here: vm_create()
+ * tells.
+ */
+int config_parse(const struct boot_info *boot, struct config *config,
+		 void (*report)(const char *sentence));
+
+#endif

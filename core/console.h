@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The hypervisor's messages: formatted, kept in a ring, written to the serial port or the screen.
+ */
+#ifndef CORE_CONSOLE_H
+#define CORE_CONSOLE_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+/*
+ * printk - print a message for the people at the console
+ * @fmt: printf's %d %i %u %x %c %s %p %% with widths, 0 and - flags, precision on %s, and the
+ *lengths hh h l ll z; nothing else. End the message with a newline.
+ *
+ * Context: any, also from exception handlers; takes the console lock, so lines do not mix.
+ */
+void printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* vformat - printf's work into a buffer. Returns the length it would have; always terminates. */
+int vformat(char *buf, size_t size, const char *fmt, va_list args)
+	__attribute__((format(printf, 3, 0)));
+int format(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* console_write - put text out as it is. Context: as printk(). */
+void console_write(const char *text, size_t len);
+
+/*
+ * console_set_output - name the device that text goes to from now on
+ * @write: called with the console lock held; NULL for none. What was printed before any output was
+ *	   known is kept in the ring (16 KiB, oldest dropped) and written out on the first call.
+ */
+void console_set_output(void (*write)(const char *text, size_t len));
+
+/* console_break_lock - let panic() print although a holder of the console lock will not return. */
+void console_break_lock(void);
+
+/* trace_error - a negative error number on its way up: says once where it was born. */
+#define trace_error(err)                                                                           \
+	({                                                                                         \
+		printk("%s:%d: error %d\n", __FILE__, __LINE__, -(err));                           \
+		(err);                                                                             \
+	})
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The guest's 16550 at 0x3f8, interrupt line 4. Output goes line by line to the hypervisor's
+ * console with the guest's name in front.
+ * Documents: TI TL16C550C datasheet.
+ */
+#ifndef CORE_DEV_UART_H
+#define CORE_DEV_UART_H
+
+#include "core/types.h"
+
+#define UART_PORT      0x3f8
+#define UART_PORTS     8
+#define UART_IRQ       4
+#define UART_LINE_MAX  200
+#define UART_INPUT_MAX 64 /* a power of two */
+
+struct vm;
+
+struct uart {
+	uint8_t ier, lcr, mcr, scr, fcr;
+	uint16_t divisor;
+	bool thr_empty_pending;	  /* the transmit interrupt is due */
+	char line[UART_LINE_MAX]; /* output not yet printed: up to the next newline */
+	uint32_t line_len;
+	uint8_t input[UART_INPUT_MAX];
+	uint32_t input_head, input_tail;
+};
+
+void uart_reset(struct uart *uart);
+
+/* uart_read, uart_write - register 0..7. Context: vm->lock held. */
+uint8_t uart_read(struct vm *vm, unsigned int reg);
+void uart_write(struct vm *vm, unsigned int reg, uint8_t value);
+
+/* uart_receive - a byte for the guest; dropped (overrun) when its buffer is full. vm->lock held. */
+void uart_receive(struct vm *vm, uint8_t byte);
+
+/* uart_flush - print what is left of an unfinished line; when the guest stops. vm->lock held. */
+void uart_flush(struct vm *vm);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Time as the machine-independent part sees it: the TSC, in ticks and nanoseconds since boot. */
+#ifndef CORE_TIME_H
+#define CORE_TIME_H
+
+#include <stdint.h>
+
+#define NSEC_PER_USEC 1000ull
+#define NSEC_PER_MSEC 1000000ull
+#define NSEC_PER_SEC  1000000000ull
+#define TIME_NEVER    UINT64_MAX
+
+/* The TSC's frequency, measured or told at boot, in kHz. */
+extern uint32_t tsc_khz;
+
+/* time_ticks - the TSC now. Never goes back on one CPU; the same on all within the skew at boot. */
+uint64_t time_ticks(void);
+
+/* time_ns_to_ticks, time_ticks_to_ns - conversions without overflow for spans below 500 years. */
+static inline uint64_t time_ns_to_ticks(uint64_t ns)
+{
+	return (uint64_t)((unsigned __int128)ns * tsc_khz / 1000000u);
+}
+
+static inline uint64_t time_ticks_to_ns(uint64_t ticks)
+{
+	return (uint64_t)((unsigned __int128)ticks * 1000000u / tsc_khz);
+}
+
+#endif
