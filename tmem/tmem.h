@@ -30,12 +30,15 @@
  * @block_free:  takes one back; the host scrubs it before anybody else sees it.
  * @page_copy:	 copies one page between 4 KiB-aligned, non-overlapping buffers.
  * @relax:	 a pause inside a spin loop.
+ * @hash_seed:	 128 random bits, drawn at boot and shown to nobody: the index is keyed with them,
+ *so that a guest cannot choose keys that collide.
  */
 struct tmem_host {
 	void *(*block_alloc)(void);
 	void (*block_free)(void *block);
 	void (*page_copy)(void *dst, const void *src);
 	void (*relax)(void);
+	uint64_t hash_seed[2];
 };
 
 /* A page's name inside a pool. */
@@ -59,13 +62,14 @@ struct tmem_stats {
 	uint64_t evicted; /* ephemeral pages dropped by the store */
 	uint64_t held;	  /* pages held now */
 	uint64_t pools;	  /* pools open now */
+	uint64_t charged; /* host pages charged now, metadata included: what the cap limits */
 };
 
 /* The whole store. */
 struct tmem_store_stats {
-	uint64_t blocks;      /* 2 MiB blocks taken from the host */
-	uint64_t pages_held;  /* pages of all clients */
-	uint64_t pages_free;  /* page frames in those blocks that hold nothing */
+	uint64_t blocks;     /* 2 MiB blocks taken from the host */
+	uint64_t pages_held; /* pages of all clients */
+	uint64_t pages_free; /* page frames in those blocks that hold nothing */
 };
 
 struct tmem_client;
@@ -111,8 +115,8 @@ int64_t tmem_pool_create(struct tmem_client *client, uint64_t flags, const uint6
 /*
  * tmem_pool_destroy - TIDEPOOL_OP_DESTROY_POOL
  *
- * Returns 0, -TIDEPOOL_ENODEV, or -TIDEPOOL_EAGAIN: repeat. From the first call on the pool
- * answers -TIDEPOOL_ENODEV to everything but the repeated destroy.
+ * Returns 0, -TIDEPOOL_ENODEV, or -TIDEPOOL_EAGAIN: repeat. Once the first call has returned the
+ * pool answers -TIDEPOOL_ENODEV to everything but the repeated destroy.
  */
 int64_t tmem_pool_destroy(struct tmem_client *client, uint64_t pool);
 
@@ -121,8 +125,12 @@ int64_t tmem_pool_destroy(struct tmem_client *client, uint64_t pool);
  * @page: TMEM_PAGE_SIZE bytes, page-aligned; read once, may change meanwhile (the guest's other
  *	  CPUs write it): whatever mixture was read is what is stored.
  *
+ * When the cap or the host's memory is reached, the client's own ephemeral pages make room, least
+ * recently put first; without any the put is refused.
+ *
  * Returns 0, -TIDEPOOL_ENODEV, -TIDEPOOL_ENOMEM (refused; the key held nothing), or
- * -TIDEPOOL_ENOSPC (refused, and the page the key held was dropped: rule 2).
+ * -TIDEPOOL_ENOSPC (refused, and the page the key held was dropped: rule 2; never so far, for a
+ * page takes the place of the one it replaces).
  */
 int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
 		 const void *page);

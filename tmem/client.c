@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tmem/client.h"
+#include "tmem/frame.h"
+#include "tmem/pool.h"
+#include "tmem/store.h"
+
+void *tmem_client_frame_alloc(struct tmem_client *client)
+{
+	void *frame;
+
+	if (client->charged >= client->cap)
+		return NULL;
+	frame = tmem_frame_alloc();
+	if (frame)
+		client->charged++;
+	return frame;
+}
+
+void tmem_client_frame_free(struct tmem_client *client, void *frame)
+{
+	client->charged--;
+	tmem_frame_free(frame);
+}
+
+struct tmem_client *tmem_client_create(const struct tmem_limits *limits)
+{
+	struct tmem_client *client = tmem_frame_alloc();
+
+	if (!client)
+		return NULL;
+	__builtin_memset(client, 0, sizeof(*client));
+	client->cap = limits->cap;
+	client->charged = 1;
+	tmem_queue_init(&client->order);
+	tmem_lock_acquire(&tmem_store.lock);
+	tmem_list_push(&tmem_store.clients, &client->link);
+	tmem_lock_release(&tmem_store.lock);
+	return client;
+}
+
+/* Drop the pools, a bounded step of it. Returns whether none is left. */
+static bool pools_release(struct tmem_client *client)
+{
+	unsigned int id, budget = TMEM_STEP;
+
+	for (id = 0; id < TIDEPOOL_MAX_POOLS; id++) {
+		struct tmem_pool *pool = client->pools[id];
+
+		if (!pool)
+			continue;
+		if (!tmem_pool_release(pool, &budget) || budget == 0)
+			return false;
+		budget--;
+		client->pools[id] = NULL;
+		tmem_lock_acquire(&client->lock);
+		tmem_client_frame_free(client, pool);
+		tmem_lock_release(&client->lock);
+	}
+	return true;
+}
+
+int tmem_client_destroy(struct tmem_client *client)
+{
+	/* The backlog first: when the client is gone nobody asks again. */
+	bool done = pools_release(client) && !tmem_frame_backlog();
+
+	if (done) {
+		tmem_lock_acquire(&tmem_store.lock);
+		tmem_list_remove(&client->link);
+		tmem_lock_release(&tmem_store.lock);
+		tmem_frame_free(client);
+	}
+	tmem_frame_trim();
+	return done ? 0 : -TIDEPOOL_EAGAIN;
+}
+
+static uint64_t counter_read(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+uint64_t tmem_client_held(struct tmem_client *client)
+{
+	return counter_read(&client->counters.held);
+}
+
+void tmem_client_stats(struct tmem_client *client, struct tmem_stats *stats)
+{
+	const struct tmem_counters *counters = &client->counters;
+
+	stats->puts = counter_read(&counters->puts);
+	stats->refused = counter_read(&counters->refused);
+	stats->gets = counter_read(&counters->gets);
+	stats->misses = counter_read(&counters->misses);
+	stats->flushed = counter_read(&counters->flushed);
+	stats->evicted = counter_read(&counters->evicted);
+	stats->held = counter_read(&counters->held);
+	tmem_lock_acquire(&client->lock);
+	stats->pools = client->open_pools;
+	stats->charged = client->charged;
+	tmem_lock_release(&client->lock);
+}

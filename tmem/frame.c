@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <tidepool/abi.h>
+
+#include "tmem/frame.h"
+#include "tmem/list.h"
+#include "tmem/lock.h"
+#include "tmem/store.h"
+
+#define FRAMES	     (TMEM_BLOCK_SIZE / TMEM_PAGE_SIZE) /* the header's frame included */
+#define WORD_BITS    64u
+#define BITMAP_WORDS (FRAMES / WORD_BITS)
+
+/* The first frame of a block. */
+struct block {
+	struct tmem_link link;	    /* into partial or empty; in neither when nothing is free */
+	uint32_t free;		    /* set bits of the map */
+	uint64_t map[BITMAP_WORDS]; /* bit n: frame n is free; bit 0 is never set */
+};
+
+_Static_assert(sizeof(struct block) <= TMEM_PAGE_SIZE, "a block's header fills its first frame");
+
+static struct {
+	struct tmem_lock lock;	  /* protects all below and the headers; the innermost lock */
+	struct tmem_list partial; /* some frames free, some not */
+	struct tmem_list empty;	  /* all frames free */
+	uint64_t nr_empty;	  /* also read without the lock, as a hint */
+	uint64_t nr_blocks;
+	uint64_t nr_free;
+} frames;
+
+/* Number a fresh block's frames. Context: the block is the caller's alone. */
+static void block_init(struct block *block)
+{
+	unsigned int i;
+
+	for (i = 0; i < BITMAP_WORDS; i++)
+		block->map[i] = UINT64_MAX;
+	block->map[0] &= ~1ull;
+	block->free = TMEM_FRAMES_PER_BLOCK;
+}
+
+/* Context: frames.lock held. */
+static void empty_push(struct block *block)
+{
+	tmem_list_push(&frames.empty, &block->link);
+	__atomic_store_n(&frames.nr_empty, frames.nr_empty + 1, __ATOMIC_RELAXED);
+}
+
+/* Context: frames.lock held, a block is empty. */
+static struct block *empty_pop(void)
+{
+	struct block *block = tmem_list_entry(frames.empty.first, struct block, link);
+
+	tmem_list_remove(&block->link);
+	__atomic_store_n(&frames.nr_empty, frames.nr_empty - 1, __ATOMIC_RELAXED);
+	return block;
+}
+
+/*
+ * Ask the host for a block. The lock is open meanwhile: the host may scrub before it answers, and
+ * other clients go on. Two CPUs may so fetch a block each where one would have done; the second
+ * is used up next or trimmed.
+ */
+static bool block_fetch(void)
+{
+	struct block *block = tmem_store.host.block_alloc();
+
+	if (!block)
+		return false;
+	block_init(block);
+	tmem_lock_acquire(&frames.lock);
+	empty_push(block);
+	frames.nr_blocks++;
+	frames.nr_free += TMEM_FRAMES_PER_BLOCK;
+	tmem_lock_release(&frames.lock);
+	return true;
+}
+
+int tmem_frame_init(void)
+{
+	frames.partial.first = NULL;
+	frames.empty.first = NULL;
+	frames.nr_empty = 0;
+	frames.nr_blocks = 0;
+	frames.nr_free = 0;
+	return block_fetch() ? 0 : -TIDEPOOL_ENOMEM;
+}
+
+void tmem_frame_exit(void)
+{
+	while (frames.empty.first) {
+		tmem_store.host.block_free(empty_pop());
+		frames.nr_blocks--;
+		frames.nr_free -= TMEM_FRAMES_PER_BLOCK;
+	}
+}
+
+/* Take a frame from the blocks at hand, or NULL. Context: frames.lock held. */
+static void *frame_take(void)
+{
+	struct block *block;
+	unsigned int word = 0, bit;
+
+	if (!frames.partial.first) {
+		if (!frames.empty.first)
+			return NULL;
+		block = empty_pop();
+		tmem_list_push(&frames.partial, &block->link);
+	}
+	block = tmem_list_entry(frames.partial.first, struct block, link);
+	while (!block->map[word])
+		word++;
+	bit = (unsigned int)__builtin_ctzll(block->map[word]);
+	block->map[word] &= block->map[word] - 1;
+	frames.nr_free--;
+	if (--block->free == 0)
+		tmem_list_remove(&block->link);
+	return (char *)block + (uint64_t)(word * WORD_BITS + bit) * TMEM_PAGE_SIZE;
+}
+
+void *tmem_frame_alloc(void)
+{
+	void *frame;
+
+	tmem_lock_acquire(&frames.lock);
+	frame = frame_take();
+	tmem_lock_release(&frames.lock);
+	if (frame || !block_fetch())
+		return frame;
+	/* Other CPUs may have emptied the new block already: then this one goes without. */
+	tmem_lock_acquire(&frames.lock);
+	frame = frame_take();
+	tmem_lock_release(&frames.lock);
+	return frame;
+}
+
+void tmem_frame_free(void *frame)
+{
+	struct block *block = (void *)((uintptr_t)frame & ~(uintptr_t)(TMEM_BLOCK_SIZE - 1));
+	uint64_t n = ((uintptr_t)frame - (uintptr_t)block) / TMEM_PAGE_SIZE;
+
+	tmem_lock_acquire(&frames.lock);
+	block->map[n / WORD_BITS] |= 1ull << (n % WORD_BITS);
+	frames.nr_free++;
+	if (block->free++ == 0)
+		tmem_list_push(&frames.partial, &block->link);
+	if (block->free == TMEM_FRAMES_PER_BLOCK) {
+		tmem_list_remove(&block->link);
+		empty_push(block);
+	}
+	tmem_lock_release(&frames.lock);
+}
+
+bool tmem_frame_backlog(void)
+{
+	return __atomic_load_n(&frames.nr_empty, __ATOMIC_RELAXED) > 1;
+}
+
+void tmem_frame_trim(void)
+{
+	struct block *block = NULL;
+
+	if (!tmem_frame_backlog())
+		return;
+	tmem_lock_acquire(&frames.lock);
+	if (frames.nr_empty > 1) {
+		block = empty_pop();
+		frames.nr_blocks--;
+		frames.nr_free -= TMEM_FRAMES_PER_BLOCK;
+	}
+	tmem_lock_release(&frames.lock);
+	if (block)
+		tmem_store.host.block_free(block);
+}
+
+void tmem_frame_stats(uint64_t *blocks, uint64_t *frames_free)
+{
+	tmem_lock_acquire(&frames.lock);
+	*blocks = frames.nr_blocks;
+	*frames_free = frames.nr_free;
+	tmem_lock_release(&frames.lock);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Frames of 4 KiB, cut out of the host's blocks of 2 MiB.
+ *
+ * The first frame of a block describes the others. A block whose frames are all free goes back to
+ * the host, so that memory returns in the unit it came in; one is kept, so that a client who puts
+ * and flushes one page in turn does not make the host scrub 2 MiB each time.
+ */
+#ifndef TMEM_FRAME_H
+#define TMEM_FRAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tmem/tmem.h"
+
+#define TMEM_FRAMES_PER_BLOCK (TMEM_BLOCK_SIZE / TMEM_PAGE_SIZE - 1) /* usable ones */
+
+/* Returns 0, or -TIDEPOOL_ENOMEM when the host has no block. Context: tmem_init(). */
+int tmem_frame_init(void);
+
+/* Give the free blocks back; no frame is in use. Context: tmem_exit(). */
+void tmem_frame_exit(void);
+
+/*
+ * tmem_frame_alloc - take a frame
+ *
+ * Returns TMEM_PAGE_SIZE bytes, aligned likewise, with any content: some other client's, perhaps.
+ * Whoever takes it overwrites it wholly before a guest can read it. NULL when the host has no
+ * more. Context: any locks held but the allocator's own.
+ */
+void *tmem_frame_alloc(void);
+
+/* Give a frame back. The host's block_free is not called from here: see tmem_frame_trim(). */
+void tmem_frame_free(void *frame);
+
+/*
+ * tmem_frame_trim - hand at most one free block back to the host
+ *
+ * At most one, because the host scrubs it. Called at the end of each operation that freed frames.
+ * Context: no lock held, so that nobody waits for the scrubbing.
+ */
+void tmem_frame_trim(void);
+
+/* Whether tmem_frame_trim() has work: a stepwise operation ends its step here. */
+bool tmem_frame_backlog(void);
+
+/* Blocks taken from the host, and frames in them that are free. */
+void tmem_frame_stats(uint64_t *blocks, uint64_t *frames_free);
+
+#endif

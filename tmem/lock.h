@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ticket spinlocks. First come, first served: with N CPUs a CPU waits for at most N - 1 critical
+ * sections, whatever a guest does on the others.
+ *
+ * The store's locks, outermost first; whoever holds one may only take those below it:
+ *   1. a shard's (tmem/pool.h): the pages of 1/16 of a pool's keys, their contents included. Two
+ *	shards are never locked at once, but for eviction, which only tries the second;
+ *   2. a client's (tmem/client.h): its charge, its metadata cells, its eviction order, its pools;
+ *   3. the frame allocator's (tmem/frame.c).
+ * The list of clients has one of its own (tmem/store.h), outside of this order.
+ */
+#ifndef TMEM_LOCK_H
+#define TMEM_LOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tmem_lock {
+	uint32_t next;	/* the ticket that the next comer draws */
+	uint32_t owner; /* the ticket that is served now */
+};
+
+/* The host's pause; set by tmem_init(). */
+extern void (*tmem_lock_relax)(void);
+
+static inline void tmem_lock_acquire(struct tmem_lock *lock)
+{
+	uint32_t ticket = __atomic_fetch_add(&lock->next, 1, __ATOMIC_RELAXED);
+
+	while (__atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE) != ticket)
+		tmem_lock_relax();
+}
+
+/* Take the lock if nobody has it and nobody waits. Returns whether it was taken. */
+static inline bool tmem_lock_try(struct tmem_lock *lock)
+{
+	uint32_t ticket = __atomic_load_n(&lock->owner, __ATOMIC_ACQUIRE);
+
+	return __atomic_compare_exchange_n(&lock->next, &ticket, ticket + 1, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static inline void tmem_lock_release(struct tmem_lock *lock)
+{
+	__atomic_store_n(&lock->owner, lock->owner + 1, __ATOMIC_RELEASE);
+}
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The operations on pages and objects.
+ *
+ * Each operation on a page is one critical section of the shard that its key belongs to, copying
+ * included. Coherence follows from that: whatever runs at once for a key runs in some order, and
+ * no get sees half of a put.
+ */
+#include "tmem/client.h"
+#include "tmem/frame.h"
+#include "tmem/index.h"
+#include "tmem/page.h"
+#include "tmem/pool.h"
+#include "tmem/store.h"
+
+/* Lock a key's shard. Returns it, or NULL when there is no such pool: nothing is locked then. */
+static struct tmem_shard *shard_lock(struct tmem_client *client, uint64_t id, uint64_t hash)
+{
+	struct tmem_pool *pool = tmem_pool_find(client, id);
+	struct tmem_shard *shard;
+
+	if (!pool)
+		return NULL;
+	shard = &pool->shards[hash % TMEM_SHARDS];
+	tmem_lock_acquire(&shard->lock);
+	if (shard->open)
+		return shard;
+	tmem_lock_release(&shard->lock);
+	return NULL;
+}
+
+/* Put a page under a key that holds one: its frame is there, so this cannot fail. */
+static void page_replace(struct tmem_page *page, const void *data)
+{
+	tmem_store.host.page_copy(page->frame, data);
+	if (!page->object->shard->pool->persistent)
+		tmem_page_renew(page);
+}
+
+/* Put a page under a key that holds none. Returns whether there was memory for it. */
+static bool page_add(struct tmem_shard *shard, uint64_t hash, const struct tmem_key *key,
+		     const void *data)
+{
+	struct tmem_client *client = shard->pool->client;
+	struct tmem_page *page;
+
+	tmem_lock_acquire(&client->lock);
+	page = tmem_page_create(shard, hash, key);
+	tmem_lock_release(&client->lock);
+	if (!page)
+		return false;
+	tmem_store.host.page_copy(page->frame, data);
+	tmem_index_grow(shard);
+	return true;
+}
+
+int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		 const void *page)
+{
+	uint64_t hash = tmem_index_hash_key(key);
+	struct tmem_shard *shard = shard_lock(client, pool, hash);
+	struct tmem_page *old;
+	bool stored = true;
+
+	if (!shard)
+		return -TIDEPOOL_ENODEV;
+	old = tmem_index_find_page(shard, hash, key);
+	if (old)
+		page_replace(old, page);
+	else
+		stored = page_add(shard, hash, key, page);
+	tmem_lock_release(&shard->lock);
+
+	tmem_client_count(stored ? &client->counters.puts : &client->counters.refused, 1);
+	tmem_frame_trim();
+	return stored ? 0 : -TIDEPOOL_ENOMEM;
+}
+
+int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_key *key, void *page)
+{
+	uint64_t hash = tmem_index_hash_key(key);
+	struct tmem_shard *shard = shard_lock(client, pool, hash);
+	struct tmem_page *found;
+
+	if (!shard)
+		return -TIDEPOOL_ENODEV;
+	found = tmem_index_find_page(shard, hash, key);
+	if (found) {
+		tmem_store.host.page_copy(page, found->frame);
+		if (!shard->pool->persistent)
+			tmem_page_drop(found);
+	}
+	tmem_lock_release(&shard->lock);
+
+	tmem_client_count(found ? &client->counters.gets : &client->counters.misses, 1);
+	tmem_frame_trim();
+	return found ? 0 : -TIDEPOOL_ENOENT;
+}
+
+int64_t tmem_flush_page(struct tmem_client *client, uint64_t pool, const struct tmem_key *key)
+{
+	uint64_t hash = tmem_index_hash_key(key);
+	struct tmem_shard *shard = shard_lock(client, pool, hash);
+	struct tmem_page *found;
+
+	if (!shard)
+		return -TIDEPOOL_ENODEV;
+	found = tmem_index_find_page(shard, hash, key);
+	if (found) {
+		tmem_page_drop(found);
+		tmem_client_count(&client->counters.flushed, 1);
+	}
+	tmem_lock_release(&shard->lock);
+	tmem_frame_trim();
+	return found ? 1 : 0;
+}
+
+int64_t tmem_flush_object(struct tmem_client *client, uint64_t pool, const uint64_t oid[3])
+{
+	uint64_t hash = tmem_index_hash_oid(oid);
+	unsigned int s, budget = TMEM_STEP;
+	int64_t ret = 0;
+
+	for (s = 0; s < TMEM_SHARDS && ret == 0; s++) {
+		struct tmem_shard *shard = shard_lock(client, pool, s);
+		struct tmem_object *object;
+
+		if (!shard)
+			return -TIDEPOOL_ENODEV;
+		object = tmem_index_find_object(shard, hash, oid);
+		if (object && !tmem_object_drop(object, &budget))
+			ret = -TIDEPOOL_EAGAIN;
+		tmem_lock_release(&shard->lock);
+	}
+	tmem_frame_trim();
+	return ret;
+}

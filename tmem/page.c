@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tmem/frame.h"
+#include "tmem/index.h"
+#include "tmem/page.h"
+
+/*
+ * Records are reserved in this many attempts: each evicts one page, whose cell becomes free. More
+ * than one are only needed when another CPU of the same guest snatches it, or another client the
+ * frame that the cell freed with it.
+ */
+#define RESERVE_TRIES 4
+
+/* Pages that eviction looks at, from the oldest, for one whose shard no other CPU is using. */
+#define EVICT_TRIES 8
+
+/*
+ * Take a page out of everything and free its records. Returns its frame, still charged.
+ * Context: its shard's and its client's lock held.
+ */
+static void *page_unlink(struct tmem_page *page)
+{
+	struct tmem_object *object = page->object;
+	struct tmem_shard *shard = object->shard;
+	struct tmem_client *client = shard->pool->client;
+	const struct tmem_key key = {
+		.oid = {object->oid[0], object->oid[1], object->oid[2]},
+		.index = page->index,
+	};
+	void *frame = page->frame;
+
+	tmem_index_remove_page(shard, tmem_index_hash_key(&key), page);
+	tmem_list_remove(&page->siblings);
+	if (!shard->pool->persistent)
+		tmem_queue_remove(&client->order, &page->order);
+	tmem_cell_free(client, page);
+	if (!object->pages.first) {
+		tmem_index_remove_object(shard, tmem_index_hash_oid(object->oid), object);
+		tmem_list_remove(&object->siblings);
+		tmem_cell_free(client, object);
+	}
+	tmem_client_count(&client->counters.held, UINT64_MAX); /* one less */
+	return frame;
+}
+
+/*
+ * Drop the ephemeral page that was put least recently. Returns its frame, still charged, so that
+ * no other client can snatch it from the one who paid for it with a page; NULL without a page.
+ *
+ * The order of locks is shard, then client; here the client's is held first, so another shard's
+ * may only be tried. A page whose shard is in use is passed over.
+ *
+ * Context: client lock held, and @held's if it is not NULL.
+ */
+static void *page_evict(struct tmem_client *client, struct tmem_shard *held)
+{
+	struct tmem_link *link = client->order.list.first;
+	unsigned int tries;
+
+	for (tries = 0; link && tries < EVICT_TRIES; tries++, link = link->next) {
+		struct tmem_page *page = tmem_list_entry(link, struct tmem_page, order);
+		struct tmem_shard *shard = page->object->shard;
+		void *frame;
+
+		if (shard != held && !tmem_lock_try(&shard->lock))
+			continue;
+		frame = page_unlink(page);
+		if (shard != held)
+			tmem_lock_release(&shard->lock);
+		tmem_client_count(&client->counters.evicted, 1);
+		return frame;
+	}
+	return NULL;
+}
+
+void *tmem_frame_reserve(struct tmem_client *client, struct tmem_shard *held)
+{
+	void *frame = tmem_client_frame_alloc(client);
+
+	return frame ? frame : page_evict(client, held);
+}
+
+/* Take a cell, at the price of an ephemeral page if need be. Context: as tmem_frame_reserve(). */
+static void *cell_reserve(struct tmem_client *client, struct tmem_shard *held)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < RESERVE_TRIES; tries++) {
+		void *frame, *cell = tmem_cell_alloc(client);
+
+		if (cell)
+			return cell;
+		frame = page_evict(client, held);
+		if (!frame)
+			return NULL;
+		tmem_client_frame_free(client, frame);
+	}
+	return NULL;
+}
+
+/* Find the key's object in the shard, or make it. Context: shard and client lock held. */
+static struct tmem_object *object_get(struct tmem_shard *shard, const uint64_t oid[3])
+{
+	uint64_t hash = tmem_index_hash_oid(oid);
+	struct tmem_object *object = tmem_index_find_object(shard, hash, oid);
+
+	if (object)
+		return object;
+	object = cell_reserve(shard->pool->client, shard);
+	if (!object)
+		return NULL;
+	object->shard = shard;
+	object->pages.first = NULL;
+	__builtin_memcpy(object->oid, oid, sizeof(object->oid));
+	tmem_list_push(&shard->objects, &object->siblings);
+	tmem_index_add_object(shard, hash, object);
+	return object;
+}
+
+struct tmem_page *tmem_page_create(struct tmem_shard *shard, uint64_t hash,
+				   const struct tmem_key *key)
+{
+	struct tmem_client *client = shard->pool->client;
+	struct tmem_page *page;
+	void *frame;
+
+	/* The object last: what is reserved before may evict its last page, and so itself. */
+	frame = tmem_frame_reserve(client, shard);
+	if (!frame)
+		return NULL;
+	page = cell_reserve(client, shard);
+	if (!page)
+		goto free_frame;
+	page->object = object_get(shard, key->oid);
+	if (!page->object)
+		goto free_cell;
+
+	page->frame = frame;
+	page->index = key->index;
+	tmem_list_push(&page->object->pages, &page->siblings);
+	if (!shard->pool->persistent)
+		tmem_queue_append(&client->order, &page->order);
+	tmem_index_add_page(shard, hash, page);
+	tmem_client_count(&client->counters.held, 1);
+	return page;
+
+free_cell:
+	tmem_cell_free(client, page);
+free_frame:
+	tmem_client_frame_free(client, frame);
+	return NULL;
+}
+
+void tmem_page_renew(struct tmem_page *page)
+{
+	struct tmem_client *client = page->object->shard->pool->client;
+
+	tmem_lock_acquire(&client->lock);
+	tmem_queue_remove(&client->order, &page->order);
+	tmem_queue_append(&client->order, &page->order);
+	tmem_lock_release(&client->lock);
+}
+
+void tmem_page_drop(struct tmem_page *page)
+{
+	struct tmem_client *client = page->object->shard->pool->client;
+
+	tmem_lock_acquire(&client->lock);
+	tmem_client_frame_free(client, page_unlink(page));
+	tmem_lock_release(&client->lock);
+}
+
+bool tmem_object_drop(struct tmem_object *object, unsigned int *budget)
+{
+	struct tmem_client *client = object->shard->pool->client;
+	bool last = false;
+
+	while (!last && *budget > 0) {
+		struct tmem_link *link = object->pages.first;
+
+		last = !link->next; /* then the object goes with the page */
+		tmem_page_drop(tmem_list_entry(link, struct tmem_page, siblings));
+		tmem_client_count(&client->counters.flushed, 1);
+		*budget = tmem_frame_backlog() ? 0 : *budget - 1;
+	}
+	return last;
+}

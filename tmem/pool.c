@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Creating and destroying pools.
+ *
+ * A pool's frame stays where it is until its client goes: a call on another CPU may have found the
+ * pool just before it was destroyed, and will lock one of its shards and see that it is closed.
+ */
+#include "tmem/client.h"
+#include "tmem/frame.h"
+#include "tmem/index.h"
+#include "tmem/page.h"
+#include "tmem/pool.h"
+
+#define FLAGS_KNOWN                                                                                \
+	(TIDEPOOL_POOL_PERSISTENT | TIDEPOOL_POOL_SHARED | TIDEPOOL_POOL_ORDER_MASK |              \
+	 TIDEPOOL_POOL_VERSION_MASK)
+
+struct tmem_pool *tmem_pool_find(struct tmem_client *client, uint64_t id)
+{
+	if (id >= TIDEPOOL_MAX_POOLS)
+		return NULL;
+	return __atomic_load_n(&client->pools[id], __ATOMIC_ACQUIRE);
+}
+
+static int64_t flags_check(uint64_t flags)
+{
+	if (flags & ~FLAGS_KNOWN)
+		return -TIDEPOOL_EINVAL;
+	if ((flags & TIDEPOOL_POOL_VERSION_MASK) != TIDEPOOL_POOL_VERSION)
+		return -TIDEPOOL_EINVAL;
+	if (flags & TIDEPOOL_POOL_ORDER_MASK)
+		return -TIDEPOOL_EINVAL;
+	if (flags & TIDEPOOL_POOL_SHARED)
+		return -TIDEPOOL_EPERM;
+	return 0;
+}
+
+/* Take the frames of an index, all or none. Context: client lock held. */
+static bool index_reserve(struct tmem_client *client, void *frames[TMEM_INDEX_FRAMES])
+{
+	unsigned int i;
+
+	for (i = 0; i < TMEM_INDEX_FRAMES; i++) {
+		frames[i] = tmem_frame_reserve(client, NULL);
+		if (!frames[i])
+			goto undo;
+	}
+	return true;
+undo:
+	while (i-- > 0)
+		tmem_client_frame_free(client, frames[i]);
+	return false;
+}
+
+/*
+ * Find the lowest free id and the frame for its pool, which is made when there never was one.
+ * Returns the id or -TIDEPOOL_ENOMEM. Context: client lock held.
+ */
+static int64_t id_reserve(struct tmem_client *client)
+{
+	struct tmem_pool *pool;
+	unsigned int id, s;
+
+	for (id = 0; id < TIDEPOOL_MAX_POOLS; id++)
+		if (!client->pools[id] || client->pools[id]->state == TMEM_POOL_FREE)
+			break;
+	if (id == TIDEPOOL_MAX_POOLS)
+		return -TIDEPOOL_ENOMEM;
+	if (client->pools[id])
+		return id;
+
+	pool = tmem_frame_reserve(client, NULL);
+	if (!pool)
+		return -TIDEPOOL_ENOMEM;
+	__builtin_memset(pool, 0, sizeof(*pool));
+	pool->client = client;
+	for (s = 0; s < TMEM_SHARDS; s++)
+		pool->shards[s].pool = pool;
+	__atomic_store_n(&client->pools[id], pool, __ATOMIC_RELEASE);
+	return id;
+}
+
+static void shards_set_open(struct tmem_pool *pool, bool open)
+{
+	unsigned int s;
+
+	for (s = 0; s < TMEM_SHARDS; s++) {
+		struct tmem_shard *shard = &pool->shards[s];
+
+		tmem_lock_acquire(&shard->lock);
+		shard->open = open;
+		tmem_lock_release(&shard->lock);
+	}
+}
+
+static void busy_clear(struct tmem_pool *pool)
+{
+	tmem_lock_acquire(&pool->client->lock);
+	pool->busy = false;
+	tmem_lock_release(&pool->client->lock);
+}
+
+int64_t tmem_pool_create(struct tmem_client *client, uint64_t flags, const uint64_t uuid[2])
+{
+	void *frames[TMEM_INDEX_FRAMES];
+	struct tmem_pool *pool = NULL;
+	int64_t id = flags_check(flags);
+
+	(void)uuid; /* names a shared pool; there are none */
+	if (id < 0)
+		return id;
+
+	tmem_lock_acquire(&client->lock);
+	id = id_reserve(client);
+	if (id >= 0) {
+		if (index_reserve(client, frames)) {
+			pool = client->pools[id];
+			pool->state = TMEM_POOL_OPEN;
+			pool->busy = true;
+			client->open_pools++;
+		} else {
+			id = -TIDEPOOL_ENOMEM;
+		}
+	}
+	tmem_lock_release(&client->lock);
+
+	/* Nobody else takes the id, and a destroy by another CPU is put off, until it is complete.
+	 */
+	if (pool) {
+		tmem_index_init(pool, frames);
+		pool->persistent = flags & TIDEPOOL_POOL_PERSISTENT;
+		shards_set_open(pool, true);
+		busy_clear(pool);
+	}
+	tmem_frame_trim();
+	return id;
+}
+
+/* Drop a closed pool's pages, a bounded step of it. Returns whether none is left. */
+static bool shards_drain(struct tmem_pool *pool, unsigned int *budget)
+{
+	bool empty = true;
+	unsigned int s;
+
+	for (s = 0; empty && s < TMEM_SHARDS; s++) {
+		struct tmem_shard *shard = &pool->shards[s];
+
+		tmem_lock_acquire(&shard->lock);
+		while (empty && shard->objects.first)
+			empty = tmem_object_drop(
+				tmem_list_entry(shard->objects.first, struct tmem_object, siblings),
+				budget);
+		tmem_lock_release(&shard->lock);
+	}
+	return empty;
+}
+
+bool tmem_pool_release(struct tmem_pool *pool, unsigned int *budget)
+{
+	struct tmem_client *client = pool->client;
+	enum tmem_pool_state state;
+	bool done;
+
+	tmem_lock_acquire(&client->lock);
+	state = pool->state;
+	if (state == TMEM_POOL_OPEN) {
+		pool->state = TMEM_POOL_DYING;
+		client->open_pools--;
+	}
+	tmem_lock_release(&client->lock);
+	if (state == TMEM_POOL_FREE)
+		return true;
+	if (state == TMEM_POOL_OPEN)
+		shards_set_open(pool, false);
+	if (!shards_drain(pool, budget))
+		return false;
+
+	tmem_lock_acquire(&client->lock);
+	done = tmem_index_release(pool, budget);
+	if (done)
+		pool->state = TMEM_POOL_FREE;
+	tmem_lock_release(&client->lock);
+	return done;
+}
+
+int64_t tmem_pool_destroy(struct tmem_client *client, uint64_t id)
+{
+	struct tmem_pool *pool = tmem_pool_find(client, id);
+	unsigned int budget = TMEM_STEP;
+	enum tmem_pool_state state;
+	bool busy, done;
+
+	if (!pool)
+		return -TIDEPOOL_ENODEV;
+	tmem_lock_acquire(&client->lock);
+	state = pool->state;
+	busy = pool->busy;
+	if (state != TMEM_POOL_FREE)
+		pool->busy = true;
+	tmem_lock_release(&client->lock);
+	if (state == TMEM_POOL_FREE)
+		return -TIDEPOOL_ENODEV;
+	if (busy)
+		return -TIDEPOOL_EAGAIN;
+
+	done = tmem_pool_release(pool, &budget);
+	busy_clear(pool);
+	tmem_frame_trim();
+	return done ? 0 : -TIDEPOOL_EAGAIN;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A pool and its shards. Each key of a pool belongs to one of 16 shards, by its hash; a shard has
+ * its own lock and its own part of the index, so that the CPUs of one guest seldom meet.
+ *
+ * An object's pages lie in many shards, and in each of them has the object a record. So an
+ * operation on a page needs one shard's lock, one on an object visits all shards in turn.
+ */
+#ifndef TMEM_POOL_H
+#define TMEM_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tmem/list.h"
+#include "tmem/lock.h"
+#include "tmem/tmem.h"
+
+struct tmem_client;
+struct tmem_directory;
+struct tmem_pool;
+
+#define TMEM_SHARD_BITS 4u
+#define TMEM_SHARDS	(1u << TMEM_SHARD_BITS)
+
+/* One cache line. */
+struct tmem_shard {
+	/*
+	 * Protects the shard, its part of the index, the records in it but struct tmem_page.order,
+	 * and the contents of its pages: each operation on a key is one critical section, which
+	 * is what makes it atomic towards all others. Taken first.
+	 */
+	struct tmem_lock lock;
+	bool open;		  /* the pool exists; checked after the lock is taken */
+	struct tmem_pool *pool;	  /* constant */
+	struct tmem_list objects; /* struct tmem_object.siblings */
+	uint64_t pages;		  /* in this shard */
+	uint64_t buckets;	  /* of the index: tmem/index.h */
+} __attribute__((aligned(64)));
+
+enum tmem_pool_state {
+	TMEM_POOL_FREE, /* no such pool; its frame waits for the next one */
+	TMEM_POOL_OPEN,
+	TMEM_POOL_DYING, /* destroyed, not yet empty */
+};
+
+/* Directories of the index. Each names 512 frames of 256 buckets: 2^25 buckets in all. */
+#define TMEM_DIRECTORIES 256u
+
+/* One frame. */
+struct tmem_pool {
+	struct tmem_shard shards[TMEM_SHARDS];
+	struct tmem_client *client; /* constant */
+	/* Written while all shards are closed, read with one locked and open. */
+	bool persistent;
+	/* Protected by the client's lock. */
+	enum tmem_pool_state state;
+	bool busy; /* some CPU is creating it, or in a step of destroying it */
+	/* The index's memory. Grown with the client's lock held; what there is, is read without. */
+	uint32_t leaves; /* frames of buckets */
+	struct tmem_directory *directories[TMEM_DIRECTORIES];
+};
+
+_Static_assert(sizeof(struct tmem_shard) == 64, "a shard is a cache line");
+_Static_assert(sizeof(struct tmem_pool) <= TMEM_PAGE_SIZE, "a pool fits a frame");
+
+/*
+ * tmem_pool_find - a client's pool by the number that a guest gave
+ *
+ * Returns NULL when there never was one. The pool may be closed, and may become so at any time:
+ * shard->open tells, once the shard is locked.
+ */
+struct tmem_pool *tmem_pool_find(struct tmem_client *client, uint64_t id);
+
+/*
+ * tmem_pool_release - close a pool and drop what it holds, as far as the budget goes
+ * @budget: pages and frames that may still be dropped; counted down, to 0 when a block became
+ *	    free, which costs the host as much as a whole step
+ *
+ * Returns whether the pool is free, which a free one is at once.
+ * Context: no lock held; no other CPU is in here for this pool.
+ */
+bool tmem_pool_release(struct tmem_pool *pool, unsigned int *budget);
+
+#endif

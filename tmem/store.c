@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Setting the store up, taking it down, and its totals. */
+#include <tidepool/abi.h>
+
+#include "tmem/client.h"
+#include "tmem/frame.h"
+#include "tmem/store.h"
+
+struct tmem_store tmem_store;
+void (*tmem_lock_relax)(void);
+
+int tmem_init(const struct tmem_host *host)
+{
+	tmem_store.host = *host;
+	tmem_store.clients.first = NULL;
+	tmem_lock_relax = host->relax;
+	return tmem_frame_init();
+}
+
+void tmem_exit(void)
+{
+	tmem_frame_exit();
+}
+
+void tmem_store_stats(struct tmem_store_stats *stats)
+{
+	struct tmem_link *link;
+
+	tmem_frame_stats(&stats->blocks, &stats->pages_free);
+	stats->pages_held = 0;
+	tmem_lock_acquire(&tmem_store.lock);
+	for (link = tmem_store.clients.first; link; link = link->next) {
+		struct tmem_client *client = tmem_list_entry(link, struct tmem_client, link);
+
+		stats->pages_held += tmem_client_held(client);
+	}
+	tmem_lock_release(&tmem_store.lock);
+}
