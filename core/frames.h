@@ -2,8 +2,9 @@
 /*
  * Host memory: 2 MiB blocks for guests and the store, 4 KiB frames for the hypervisor itself.
  *
- * Whatever is handed out is zeroed: memory is scrubbed when it is freed, and once at boot on its
- * first hand-out, so nothing of an earlier owner can be read.
+ * Whatever is handed out is zeroed. A freed block waits on the dirty list until an idle CPU, or
+ * the next allocation, has scrubbed it; nothing of an earlier owner (or of what ran before us) can
+ * be read by a later one.
  */
 #ifndef CORE_FRAMES_H
 #define CORE_FRAMES_H
@@ -12,22 +13,32 @@
 
 /*
  * frames_add - give a range of RAM to the allocator
- * @base, @size: bytes, any alignment; only whole frames inside are taken. Not yet scrubbed.
- * Context: boot, one CPU.
+ * @base, @size: bytes, any alignment; only whole 2 MiB blocks inside are taken
+ * Context: boot, one CPU; the range is mapped at the direct map.
  */
 void frames_add(hpa_t base, uint64_t size);
 
-/* frame_alloc - one 4 KiB frame, zeroed. Returns its direct-map address or NULL. */
+/*
+ * frame_alloc - one 4 KiB frame, zeroed. Returns its direct-map address or NULL.
+ * frame_free  - give one back; scrubbed here.
+ * Context: any.
+ */
 void *frame_alloc(void);
-/* frame_free - give one back; it is scrubbed here. */
 void frame_free(void *frame);
 
-/* block_alloc - one 2 MiB block, zeroed, 2 MiB-aligned. Returns its direct-map address or NULL. */
+/*
+ * block_alloc - one 2 MiB block, zeroed, 2 MiB-aligned. Returns its direct-map address or NULL.
+ *		 Scrubs it here (tens of microseconds) when no clean one is left.
+ * block_free  - give one back.
+ * Context: any.
+ */
 void *block_alloc(void);
-/* block_free - give one back; it is scrubbed here (about 100 us: see docs/design.md, "Bounds"). */
 void block_free(void *block);
 
-/* frames_free_bytes - RAM that nobody owns, in bytes. */
+/* frames_scrub_step - scrub one dirty block, if there is one. Returns whether it did. */
+bool frames_scrub_step(void);
+
+/* frames_free_bytes - RAM that nobody owns, in bytes: free blocks and free frames of split ones. */
 uint64_t frames_free_bytes(void);
 /* frames_free_blocks - whole free 2 MiB blocks. */
 uint64_t frames_free_blocks(void);

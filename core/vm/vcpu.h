@@ -24,9 +24,9 @@ struct vcpu {
 	uint32_t id;		 /* inside the VM; its APIC id */
 	uint32_t cpu;		 /* index of the pCPU it is placed on */
 	enum vcpu_status status; /* written by its own CPU only */
-	bool kicked;		 /* atomic: look at interrupts and the VM's status again */
 	struct lapic lapic;
 	struct vcpu_exit exit;
+	bool window; /* an interrupt window was asked for */
 	uint64_t exits[EXIT_KIND_COUNT];
 	uint64_t run_ticks; /* TSC ticks it has run: the scheduler's account */
 	uint64_t vruntime;  /* run_ticks over weight: the scheduler's order */

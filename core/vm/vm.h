@@ -56,7 +56,9 @@ struct vm {
 	struct power power;
 
 	struct tmem_client *tmem;
-	char stop_reason[80]; /* first reason given to vm_stop() */
+	struct vm *next_dying; /* on the list of the CPU that returns its memory */
+	uint64_t blocks_freed; /* by vm_destroy_step() so far */
+	char stop_reason[80];  /* first reason given to vm_stop() */
 };
 
 extern struct vm vms[CONFIG_MAX_GUESTS];
@@ -79,7 +81,19 @@ int vm_create(const struct guest_config *config);
 void vm_stop(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * vm_gpa_to_block - host address of a guest-physical byte
+ * vm_retire_vcpu - a vCPU of a stopping VM has left its CPU for good
+ * Returns true for the last one: the caller then calls vm_destroy_step() until that is done.
+ */
+bool vm_retire_vcpu(struct vm *vm);
+
+/*
+ * vm_destroy_step - one bounded step of giving back all that a guest held
+ * Returns true when nothing is left. Context: one CPU, no vCPU of the VM loaded anywhere.
+ */
+bool vm_destroy_step(struct vm *vm);
+
+/*
+ * vm_gpa_to_host - host address of a guest-physical byte
  *
  * Returns the direct-map address of @gpa, or NULL when it is no RAM of this guest. Valid up to the
  * end of the 2 MiB block around @gpa. An array look-up: no page-table walk.
@@ -105,6 +119,13 @@ static inline uint8_t *vm_gpa_to_host(const struct vm *vm, gpa_t gpa)
  */
 int vm_read_guest(const struct vm *vm, gpa_t gpa, void *buf, size_t size);
 int vm_write_guest(struct vm *vm, gpa_t gpa, const void *buf, size_t size);
+
+/*
+ * vm_memory_alloc - take @bytes of RAM for a guest from the host; -ENOMEM leaves nothing taken
+ * vm_memory_free_step - give one block back; returns true when none is left
+ */
+int vm_memory_alloc(struct vm *vm, uint64_t bytes);
+bool vm_memory_free_step(struct vm *vm);
 
 /* vm_ram_below_hole, vm_ram_above_hole - bytes of RAM at 0 and at VM_HOLE_END. */
 uint64_t vm_ram_below_hole(const struct vm *vm);

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Tidepool's build. `make help` lists the targets. Everything made goes to build/.
+
+BUILD := build
+CC    ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+LD      := ld
+OBJCOPY := objcopy
+PYTHON  := python3
+PYTEST  := $(PYTHON) -m pytest
+IASL    := iasl
+HV      := $(BUILD)/hv
+ELF     := $(BUILD)/tidepool.elf
+
+.PHONY: all
+all: deps-build $(ELF) guest-images guest-tests
+
+# ---- dependencies: Debian packages, installed when missing -------------------------------------
+
+.PHONY: deps-build deps-run deps-test
+deps-build deps-run deps-test: deps-%:
+	@tools/deps.sh $*
+
+# ---- the hypervisor -----------------------------------------------------------------------------
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wconversion \
+	    -Wvla -Wcast-qual -Wundef
+CPPFLAGS := -I. -Iinclude -I$(HV)
+CFLAGS   := -std=gnu11 -O2 -g -ffreestanding -fno-pie -fno-common -mcmodel=kernel -mno-red-zone \
+	    -mgeneral-regs-only -fno-jump-tables -fno-omit-frame-pointer -fno-asynchronous-unwind-tables \
+	    -fstack-protector-strong -mstack-protector-guard=global $(WARNINGS)
+ASFLAGS  := -D__ASSEMBLY__ -g
+LDFLAGS  := -nostdlib -static -z max-page-size=4096 --no-warn-rwx-segments --build-id=none
+
+HV_DIRS := boot arch/x86_64 arch/x86_64/cpu arch/x86_64/vcpu arch/x86_64/vmx arch/x86_64/svm core \
+	   core/dev core/vm tmem
+HV_C    := $(filter-out arch/x86_64/asm_offsets.c,$(wildcard $(addsuffix /*.c,$(HV_DIRS))))
+HV_S    := $(wildcard $(addsuffix /*.S,$(HV_DIRS)))
+HV_OBJS := $(HV_C:%.c=$(HV)/%.o) $(HV_S:%.S=$(HV)/%.S.o)
+
+# Offsets of C structs for assembly, read out of the compiler's own output.
+$(HV)/asm_offsets.h: arch/x86_64/asm_offsets.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MF $(HV)/asm_offsets.d -MT $@ -S -o $(HV)/asm_offsets.s $<
+	sed -n 's/^.*-> *\([A-Z0-9_]*\) [$$]*\([-0-9]*\).*/#define \1 \2/p' $(HV)/asm_offsets.s > $@
+
+# The guests' ACPI differentiated description table.
+$(HV)/dsdt.aml: core/vm/dsdt.asl
+	@mkdir -p $(@D)
+	$(IASL) -vs -p $(HV)/dsdt $< > $(HV)/dsdt.log 2>&1 || { cat $(HV)/dsdt.log; exit 1; }
+
+$(HV)/%.o: %.c | $(HV)/asm_offsets.h
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(HV)/%.S.o: %.S $(HV)/asm_offsets.h
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ASFLAGS) -MMD -MP -c -o $@ $<
+
+$(HV)/core/vm/dsdt.S.o: $(HV)/dsdt.aml
+
+# Linked twice: the first image's symbols become the table that backtraces are printed from.
+$(HV)/symbols0.o: tools/gen_symbols.py
+	$(PYTHON) tools/gen_symbols.py < /dev/null > $(HV)/symbols0.S
+	$(CC) -c -o $@ $(HV)/symbols0.S
+
+$(ELF): linker.ld $(HV_OBJS) $(HV)/symbols0.o tools/gen_symbols.py
+	$(LD) $(LDFLAGS) -T linker.ld -o $(HV)/pass1.elf $(HV_OBJS) $(HV)/symbols0.o
+	nm -n $(HV)/pass1.elf | $(PYTHON) tools/gen_symbols.py > $(HV)/symbols.S
+	$(CC) -c -o $(HV)/symbols.o $(HV)/symbols.S
+	$(LD) $(LDFLAGS) -T linker.ld -o $@ $(HV_OBJS) $(HV)/symbols.o
+
+-include $(HV)/asm_offsets.d $(HV_OBJS:.o=.d)
+
+# ---- guests: the Linux driver with its images, the tiny test guests -----------------------------
+
+-include guest/linux-pv/rules.mk
+-include tests/guest/rules.mk
+
+# ---- tests --------------------------------------------------------------------------------------
+
+UNIT        := $(BUILD)/unit
+UNIT_CFLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Werror -Wconversion -Wshadow \
+	       -fsanitize=address,undefined -fno-sanitize-recover=all -I. -Iinclude -DHOST_TEST
+include tests/unit/units.mk
+UNIT_TESTS := $(patsubst unit_%,$(UNIT)/%,$(filter unit_test_%,$(.VARIABLES)))
+
+.SECONDEXPANSION:
+$(UNIT)/test_%: tests/unit/test_%.c $$(unit_test_$$*) Makefile tests/unit/units.mk
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $< $(unit_test_$*) -lcmocka -lpthread
+
+-include $(UNIT_TESTS:=.d)

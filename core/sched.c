@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/sched.h"
+#include "arch/x86_64/cpu/percpu.h"
+#include "arch/x86_64/cpu/platform.h"
+#include "arch/x86_64/cpu/smp.h"
+#include "arch/x86_64/virt.h"
+#include "core/console.h"
+#include "core/frames.h"
+#include "core/spinlock.h"
+#include "core/time.h"
+#include "core/vm/vcpu.h"
+#include "core/vm/vm.h"
+
+/* How long a vCPU runs before another runnable one gets its turn. */
+#define SLICE_NS (5 * NSEC_PER_MSEC)
+
+struct sched_cpu {
+	struct spinlock lock;  /* vcpus, weight: vCPUs are added from other CPUs */
+	struct vcpu *vcpus;    /* all that are placed here, in no order */
+	uint64_t weight;       /* of all of them */
+	uint64_t min_vruntime; /* of the vCPU picked last: where a waking one starts */
+	uint64_t slice_end;    /* TSC; of the vCPU picked last */
+	uint64_t timer;	       /* TSC that the timer is set to */
+	struct vm *dying;      /* guests whose memory this CPU gives back, a step a round */
+};
+
+static struct sched_cpu sched_cpus[PCPU_MAX];
+static enum config_when_idle when_idle;
+static bool started;
+
+void sched_init_cpu(void)
+{
+	struct pcpu *cpu = this_cpu();
+
+	cpu->sched = &sched_cpus[cpu->index];
+	cpu->sched->timer = TIME_NEVER;
+}
+
+void sched_set_when_idle(enum config_when_idle action)
+{
+	when_idle = action;
+}
+
+void sched_start(void)
+{
+	__atomic_store_n(&started, true, __ATOMIC_RELEASE);
+}
+
+void sched_wait_start(void)
+{
+	while (!__atomic_load_n(&started, __ATOMIC_ACQUIRE))
+		__builtin_ia32_pause();
+}
+
+void sched_add(struct vcpu *vcpu)
+{
+	uint32_t best = 0;
+
+	for (uint32_t i = 1; i < pcpu_count; i++)
+		if (sched_cpus[i].weight < sched_cpus[best].weight)
+			best = i;
+	struct sched_cpu *sched = &sched_cpus[best];
+
+	spin_lock(&sched->lock);
+	vcpu->cpu = best;
+	vcpu->vruntime = sched->min_vruntime;
+	vcpu->next = sched->vcpus;
+	sched->vcpus = vcpu;
+	sched->weight += vcpu->vm->config->weight;
+	spin_unlock(&sched->lock);
+	vcpu_kick(vcpu);
+}
+
+void sched_want_timer(uint64_t tsc)
+{
+	struct sched_cpu *sched = this_cpu()->sched;
+
+	if (tsc < sched->timer) {
+		sched->timer = tsc;
+		platform_set_timer(tsc);
+	}
+}
+
+static void unload(struct pcpu *cpu)
+{
+	if (cpu->loaded) {
+		virt->vcpu_unload(cpu->loaded);
+		cpu->loaded = NULL;
+	}
+}
+
+/* Takes the vCPUs of stopping guests off this CPU. */
+static void retire_stopping(struct pcpu *cpu)
+{
+	struct sched_cpu *sched = cpu->sched;
+
+	spin_lock(&sched->lock);
+	for (struct vcpu **link = &sched->vcpus; *link;) {
+		struct vcpu *vcpu = *link;
+		struct vm *vm = vcpu->vm;
+
+		if (__atomic_load_n(&vm->status, __ATOMIC_ACQUIRE) == VM_RUNNING) {
+			link = &vcpu->next;
+			continue;
+		}
+		*link = vcpu->next;
+		sched->weight -= vm->config->weight;
+		if (cpu->loaded == vcpu)
+			unload(cpu);
+		vcpu->status = VCPU_STOPPED;
+		if (vm_retire_vcpu(vm)) {
+			vm->next_dying = sched->dying;
+			sched->dying = vm;
+		}
+	}
+	spin_unlock(&sched->lock);
+}
+
+static bool all_stopped(void)
+{
+	for (uint32_t i = 0; i < vm_count; i++)
+		if (__atomic_load_n(&vms[i].status, __ATOMIC_ACQUIRE) != VM_STOPPED)
+			return false;
+	return true;
+}
+
+/* The last guest has ended: nothing is left to do unless an operator is there. */
+static void last_guest_ended(void)
+{
+	static bool said;
+
+	if (__atomic_exchange_n(&said, true, __ATOMIC_ACQ_REL))
+		return;
+	printk("tidepool: all guests have stopped; %llu MiB free\n",
+	       (unsigned long long)(frames_free_bytes() / MIB));
+	if (when_idle == CONFIG_IDLE_POWEROFF)
+		platform_power_off();
+}
+
+/* One bounded step of what is not a guest's work. Returns whether there may be more. */
+static bool background_step(struct sched_cpu *sched)
+{
+	struct vm *vm = sched->dying;
+
+	if (!vm)
+		return false;
+	if (vm_destroy_step(vm)) {
+		sched->dying = vm->next_dying;
+		if (all_stopped())
+			last_guest_ended();
+	}
+	return true;
+}
+
+/*
+ * Chooses the vCPU with the least weighted time. The one that runs keeps its CPU until its slice
+ * ends, unless one that just woke is behind it by more than a slice. @wake: TSC of the next moment
+ * to choose anew.
+ */
+static struct vcpu *pick(struct pcpu *cpu, uint64_t now, uint64_t *wake)
+{
+	struct sched_cpu *sched = cpu->sched;
+	uint64_t slice = time_ns_to_ticks(SLICE_NS);
+	struct vcpu *best = NULL;
+	uint64_t best_key = 0;
+	unsigned int runnable = 0;
+
+	*wake = TIME_NEVER;
+	spin_lock(&sched->lock);
+	for (struct vcpu *vcpu = sched->vcpus; vcpu; vcpu = vcpu->next) {
+		lapic_poll_timer(vcpu, now);
+		if (vcpu->status == VCPU_HALTED && lapic_pending(vcpu) >= 0) {
+			vcpu->status = VCPU_RUNNABLE;
+			if (vcpu->vruntime < sched->min_vruntime)
+				vcpu->vruntime = sched->min_vruntime;
+		}
+		if (vcpu->status != VCPU_RUNNABLE) {
+			if (vcpu->lapic.timer_deadline < *wake)
+				*wake = vcpu->lapic.timer_deadline;
+			continue;
+		}
+		uint64_t key = vcpu->vruntime + slice;
+
+		if (vcpu == cpu->loaded && now < sched->slice_end)
+			key -= slice / vcpu->vm->config->weight;
+		if (!best || key < best_key) {
+			best = vcpu;
+			best_key = key;
+		}
+		runnable++;
+	}
+	spin_unlock(&sched->lock);
+
+	if (!best)
+		return NULL;
+	if (best != cpu->loaded || now >= sched->slice_end)
+		sched->slice_end = now + slice;
+	if (runnable > 1 && sched->slice_end < *wake)
+		*wake = sched->slice_end;
+	if (best->lapic.timer_deadline < *wake)
+		*wake = best->lapic.timer_deadline;
+	sched->min_vruntime = best->vruntime;
+	return best;
+}
+
+static void run(struct pcpu *cpu, struct vcpu *vcpu)
+{
+	uint64_t start = time_ticks(), ran;
+
+	if (cpu->loaded != vcpu) {
+		unload(cpu);
+		virt->vcpu_load(vcpu);
+		cpu->loaded = vcpu;
+	}
+	vcpu_run(vcpu);
+	ran = time_ticks() - start;
+	vcpu->run_ticks += ran;
+	vcpu->vruntime += ran / vcpu->vm->config->weight;
+}
+
+void sched_run(void)
+{
+	struct pcpu *cpu = this_cpu();
+	struct sched_cpu *sched = cpu->sched;
+
+	for (;;) {
+		struct vcpu *vcpu;
+		uint64_t wake;
+		bool busy;
+
+		cpu->need_resched = false;
+		retire_stopping(cpu);
+		busy = background_step(sched);
+		vcpu = pick(cpu, time_ticks(), &wake);
+		sched->timer = wake;
+		platform_set_timer(wake);
+		if (vcpu)
+			run(cpu, vcpu);
+		else if (!busy && !frames_scrub_step() && !cpu->need_resched)
+			platform_idle();
+		platform_irq_window();
+	}
+}

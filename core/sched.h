@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which vCPU runs on a CPU, and for how long
+ *
+ * Each vCPU is placed on one CPU. A CPU runs the runnable vCPU that has had the least time for its
+ * weight, a slice at a time; without competition it runs without ticks.
+ */
+#ifndef CORE_SCHED_H
+#define CORE_SCHED_H
+
+#include "core/config.h"
+#include "core/types.h"
+
+struct vcpu;
+
+/* sched_init_cpu - this CPU's part of the scheduler. Context: once on each CPU. */
+void sched_init_cpu(void);
+
+/* sched_set_when_idle - what to do when the last guest has ended. Context: boot. */
+void sched_set_when_idle(enum config_when_idle action);
+
+/* sched_add - place a vCPU on the CPU with the least weight on it. Context: any. */
+void sched_add(struct vcpu *vcpu);
+
+/* sched_wait_start - wait for sched_start(), which the boot CPU calls when guests are placed. */
+void sched_wait_start(void);
+void sched_start(void);
+
+/* sched_run - the CPU's main loop. Context: own stack, interrupts off. */
+void sched_run(void) __attribute__((noreturn));
+
+/* sched_want_timer - see that this CPU gets a timer interrupt at @tsc or before. */
+void sched_want_timer(uint64_t tsc);
+
+#endif

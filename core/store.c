@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/store.h"
+#include "arch/x86_64/cpu/platform.h"
+#include "core/console.h"
+#include "core/errno.h"
+#include "core/frames.h"
+#include "tmem/tmem.h"
+
+/*
+ * Blocks that the store leaves alone, so that page tables and control blocks of later guests can
+ * still be had when guests have filled the store.
+ */
+#define STORE_RESERVE_BLOCKS 4u
+
+_Static_assert(TMEM_BLOCK_SIZE == BLOCK_SIZE, "the store's unit is the allocator's");
+
+static void *store_block_alloc(void)
+{
+	if (frames_free_blocks() <= STORE_RESERVE_BLOCKS)
+		return NULL;
+	return block_alloc();
+}
+
+static void store_relax(void)
+{
+	__builtin_ia32_pause();
+}
+
+int store_init(void)
+{
+	struct tmem_host host = {
+		.block_alloc = store_block_alloc,
+		.block_free = block_free,
+		.page_copy = platform_copy_page,
+		.relax = store_relax,
+		.hash_seed = {platform_random(), platform_random()},
+	};
+
+	if (tmem_init(&host) < 0) {
+		printk("tidepool: too little memory: the store needs at least %u MiB, %llu MiB are free\n",
+		       (unsigned int)((STORE_RESERVE_BLOCKS + 1) * BLOCK_SIZE / MIB),
+		       (unsigned long long)(frames_free_bytes() / MIB));
+		return -ENOMEM;
+	}
+	return 0;
+}

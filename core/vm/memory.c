@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A guest's RAM: whole 2 MiB blocks, and copies in and out of it.
+ */
+#include "core/errno.h"
+#include "core/frames.h"
+#include "core/string.h"
+#include "core/vm/vm.h"
+
+_Static_assert(CONFIG_MEMORY_MAX / BLOCK_SIZE * sizeof(uint8_t *) <= BLOCK_SIZE,
+	       "the largest guest's block table fits a block");
+
+uint64_t vm_ram_below_hole(const struct vm *vm)
+{
+	return vm->memory < VM_HOLE_BASE ? vm->memory : VM_HOLE_BASE;
+}
+
+uint64_t vm_ram_above_hole(const struct vm *vm)
+{
+	return vm->memory - vm_ram_below_hole(vm);
+}
+
+/* The table of block addresses: one frame for guests up to 1 GiB, else a block. */
+static bool table_fits_frame(const struct vm *vm)
+{
+	return vm->block_count * sizeof(*vm->blocks) <= PAGE_SIZE;
+}
+
+int vm_memory_alloc(struct vm *vm, uint64_t bytes)
+{
+	vm->memory = bytes;
+	vm->block_count = bytes >> BLOCK_SHIFT;
+	vm->blocks_freed = 0;
+	vm->blocks = table_fits_frame(vm) ? frame_alloc() : block_alloc();
+	if (!vm->blocks)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < vm->block_count; i++) {
+		vm->blocks[i] = block_alloc();
+		if (!vm->blocks[i]) {
+			while (!vm_memory_free_step(vm))
+				continue;
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+bool vm_memory_free_step(struct vm *vm)
+{
+	if (!vm->blocks)
+		return true;
+	if (vm->blocks_freed < vm->block_count && vm->blocks[vm->blocks_freed]) {
+		block_free(vm->blocks[vm->blocks_freed]);
+		vm->blocks[vm->blocks_freed++] = NULL;
+		return false;
+	}
+	if (table_fits_frame(vm))
+		frame_free(vm->blocks);
+	else
+		block_free(vm->blocks);
+	vm->blocks = NULL;
+	vm->memory = 0;
+	return true;
+}
+
+/* How many bytes from @gpa on lie in one block, at most @size. */
+static size_t span_in_block(gpa_t gpa, size_t size)
+{
+	size_t left = BLOCK_SIZE - (gpa & (BLOCK_SIZE - 1));
+
+	return size < left ? size : left;
+}
+
+int vm_read_guest(const struct vm *vm, gpa_t gpa, void *buf, size_t size)
+{
+	char *to = buf;
+
+	while (size) {
+		const uint8_t *from = vm_gpa_to_host(vm, gpa);
+		size_t n = span_in_block(gpa, size);
+
+		if (!from)
+			return -EFAULT;
+		memcpy(to, from, n);
+		to += n;
+		gpa += n;
+		size -= n;
+	}
+	return 0;
+}
+
+int vm_write_guest(struct vm *vm, gpa_t gpa, const void *buf, size_t size)
+{
+	const char *from = buf;
+
+	while (size) {
+		uint8_t *to = vm_gpa_to_host(vm, gpa);
+		size_t n = span_in_block(gpa, size);
+
+		if (!to)
+			return -EFAULT;
+		memcpy(to, from, n);
+		from += n;
+		gpa += n;
+		size -= n;
+	}
+	return 0;
+}
