@@ -8,7 +8,7 @@ CC := gcc
 endif
 LD      := ld
 OBJCOPY := objcopy
-PYTHON  := python3
+PYTHON  := /usr/bin/python3
 PYTEST  := $(PYTHON) -m pytest
 IASL    := iasl
 HV      := $(BUILD)/hv
@@ -44,7 +44,7 @@ HV_OBJS := $(HV_C:%.c=$(HV)/%.o) $(HV_S:%.S=$(HV)/%.S.o)
 $(HV)/asm_offsets.h: arch/x86_64/asm_offsets.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MF $(HV)/asm_offsets.d -MT $@ -S -o $(HV)/asm_offsets.s $<
-	sed -n 's/^.*-> *\([A-Z0-9_]*\) [$$]*\([-0-9]*\).*/#define \1 \2/p' $(HV)/asm_offsets.s > $@
+	sed -n 's/^.*"->\([A-Z0-9_]*\) \([-0-9]*\)".*/#define \1 \2/p' $(HV)/asm_offsets.s > $@
 
 # The guests' ACPI differentiated description table.
 $(HV)/dsdt.aml: core/vm/dsdt.asl
@@ -93,3 +93,67 @@ $(UNIT)/test_%: tests/unit/test_%.c $$(unit_test_$$*) Makefile tests/unit/units.
 	$(CC) $(UNIT_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $< $(unit_test_$*) -lcmocka -lpthread
 
 -include $(UNIT_TESTS:=.d)
+
+.PHONY: test test-unit test-boot test-svm test-vmx unit-tests soak
+unit-tests: deps-build $(UNIT_TESTS)
+
+# All of it, with one closing line; .ci/run calls this.
+test: all deps-run deps-test unit-tests lint
+	$(PYTHON) tools/run_tests.py unit boot
+
+test-unit: deps-test unit-tests
+	$(PYTHON) tools/run_tests.py unit
+
+test-boot: all deps-run deps-test
+	$(PYTHON) tools/run_tests.py boot
+
+# The same scenarios on one backend only: SVM in QEMU, VMX in Bochs.
+test-svm test-vmx: test-%: all deps-run deps-test
+	$(PYTHON) tools/run_tests.py boot -k $*
+
+# ---- figures ------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: all deps-run deps-test
+	@$(PYTHON) tests/bench/exits.py
+
+# ---- run it -------------------------------------------------------------------------------------
+
+.PHONY: run iso
+iso: all deps-run
+	$(PYTHON) tools/run.py --iso-only
+
+# Two Debian guests that swap into the store: nested KVM where this machine has it, else QEMU's TCG
+# with SVM; `make run ENGINE=bochs` for VMX.
+run: all deps-run
+	$(PYTHON) tools/run.py $(if $(ENGINE),--engine $(ENGINE))
+
+# ---- order --------------------------------------------------------------------------------------
+
+SOURCES_C := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+HEADERS   := $(filter %.h,$(shell git ls-files boot arch core tmem include 2>/dev/null))
+
+.PHONY: lint format
+lint: deps-build $(HV)/asm_offsets.h
+	@tools/lint.sh $(CC)
+
+format:
+	clang-format -i $(filter-out guest/%,$(SOURCES_C))
+
+.PHONY: clean distclean help
+# Leaves what was fetched from Debian; distclean does not.
+clean:
+	rm -rf $(HV) $(UNIT) $(ELF) $(BUILD)/tests $(BUILD)/*.iso
+	rm -rf $(filter-out %/kernel %/kernel-6.12,$(wildcard $(BUILD)/guest/*))
+
+distclean:
+	rm -rf $(BUILD)
+
+help:
+	@echo 'make            the hypervisor (build/tidepool.elf), the Linux driver, guest images'
+	@echo 'make run        boot two Debian guests that swap into the store (ENGINE=qemu|bochs|kvm)'
+	@echo 'make iso        the same as build/tidepool.iso, for a real machine'
+	@echo 'make test       everything; test-unit, test-boot, test-svm, test-vmx: a part'
+	@echo 'make bench      the figures, one "name value unit" a line'
+	@echo 'make lint       formatting, headers, licences, clang; make format mends the first'
+	@echo 'make clean      remove what was built; distclean: also what was fetched'

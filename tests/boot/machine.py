@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Machines to boot Tidepool on: QEMU, which emulates AMD's SVM, and Bochs, which emulates VMX.
+
+Both give a pexpect object on the machine's serial console. Use as context managers: the emulator
+never outlives the block, and no run is longer than its time limit.
+"""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import tty
+from pathlib import Path
+from types import TracebackType
+
+import pexpect
+import pexpect.fdpexpect
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+TAIL_LINES = 60
+
+sys.path.insert(0, str(ROOT / "tools"))
+from mkiso import Module, build_iso  # noqa: E402
+
+
+class Machine:
+    """What both emulators have in common. Subclasses start one in _start()."""
+
+    vendor = ""  # "svm" or "vmx"
+    slowness = 1.0  # how much longer than QEMU this one takes
+
+    def __init__(
+        self,
+        modules: list[Module],
+        *,
+        cmdline: str = "idle=poweroff",
+        memory: int = 1024,
+        cpus: int = 2,
+        model: str | None = None,
+        limit: float = 120,
+        kernel: Path = BUILD / "tidepool.elf",
+    ) -> None:
+        self.memory, self.cpus, self.model = memory, cpus, model
+        self.deadline = time.monotonic() + limit * self.slowness
+        self._folder = tempfile.TemporaryDirectory(prefix="tidepool-")
+        self.folder = Path(self._folder.name)
+        self.iso = self.folder / "disk.iso"
+        build_iso(self.iso, kernel, cmdline, modules)
+        self._log = open(self.folder / "console.txt", "w+", encoding="utf-8", errors="replace")
+        self.console: pexpect.spawnbase.SpawnBase
+
+    def _start(self) -> None:
+        raise NotImplementedError
+
+    def _stop(self) -> None:
+        raise NotImplementedError
+
+    def diagnosis(self) -> str:
+        """What the emulator itself has to say about a failure."""
+        return ""
+
+    def __enter__(self) -> "Machine":
+        self._start()
+        self.console.logfile_read = self._log
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+        if kind is not None:
+            tail = self.output().splitlines()[-TAIL_LINES:]
+            print(f"---- the last {TAIL_LINES} lines of the console ({self.vendor}) ----")
+            print("\n".join(tail))
+            print(self.diagnosis())
+        self._log.close()
+        self._folder.cleanup()
+
+    def output(self) -> str:
+        """All that the console has said up to the last expect()."""
+        self._log.flush()
+        return (self.folder / "console.txt").read_text(encoding="utf-8", errors="replace")
+
+    def expect(self, pattern: str) -> re.Match[str]:
+        """Wait for a line; fail when it does not come within the machine's time limit."""
+        left = self.deadline - time.monotonic()
+        try:
+            self.console.expect(pattern, timeout=max(left, 0.1))
+        except pexpect.TIMEOUT as error:
+            raise AssertionError(f"no {pattern!r} on the console within the time limit") from error
+        except pexpect.EOF as error:
+            raise AssertionError(f"the machine ended before {pattern!r} was seen") from error
+        return self.console.match
+
+    def wait_end(self) -> str:
+        """Wait until the machine turns itself off; returns all of the console's text."""
+        self.expect(r"tidepool: all guests have stopped")
+        left = self.deadline - time.monotonic()
+        try:
+            self.console.expect(pexpect.EOF, timeout=max(left, 0.1))
+        except pexpect.TIMEOUT as error:
+            raise AssertionError("the machine did not turn itself off") from error
+        return self.output()
+
+
+class Qemu(Machine):
+    """QEMU's TCG: AMD SVM with nested paging."""
+
+    vendor = "svm"
+
+    def __init__(self, modules: list[Module], *, icount: bool = False, **options) -> None:
+        super().__init__(modules, **options)
+        self.icount = icount
+
+    def _start(self) -> None:
+        accel = "tcg" if self.icount or self.cpus == 1 else "tcg,thread=multi"
+        command = ["-accel", accel, "-cpu", self.model or "EPYC,+svm,+npt"]
+        command += ["-smp", str(self.cpus), "-m", str(self.memory)]
+        command += ["-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"]
+        command += ["-cdrom", str(self.iso)]
+        if self.icount:
+            command += ["-icount", "shift=0"]
+        self.console = pexpect.spawn(
+            "qemu-system-x86_64", command, encoding="utf-8", codec_errors="replace"
+        )
+
+    def _stop(self) -> None:
+        self.console.close(force=True)
+
+
+BOCHS_CONFIG = """\
+plugin_ctrl: unmapped=1, biosdev=1, speaker=0, extfpuirq=1, parallel=0, serial=1
+cpu: model={model}, count={cpus}, ips=200000000, reset_on_triple_fault=0
+memory: guest={memory}, host={memory}
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file=/usr/share/vgabios/vgabios.bin
+display_library: rfb, options="timeout=0"
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=cdrom, path="{iso}", status=inserted
+com1: enabled=1, mode=term, dev={tty}
+log: {log}
+boot: cdrom
+panic: action=fatal
+"""
+
+
+class Bochs(Machine):
+    """Bochs: Intel VMX with EPT (and SVM on AMD models)."""
+
+    vendor = "vmx"
+    slowness = 6.0
+
+    def _start(self) -> None:
+        master, slave = pty.openpty()
+        tty.setraw(slave)
+        self.log_path = self.folder / "bochs.log"
+        config = self.folder / "bochsrc"
+        config.write_text(
+            BOCHS_CONFIG.format(
+                model=self.model or "corei7_skylake_x",
+                cpus=self.cpus,
+                memory=self.memory,
+                iso=self.iso,
+                tty=os.ttyname(slave),
+                log=self.log_path,
+            )
+        )
+        go = self.folder / "go"
+        go.write_text("c\n")  # Debian's Bochs starts in its debugger
+        self.process = subprocess.Popen(
+            ["bochs", "-q", "-f", str(config), "-rc", str(go)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(slave)
+        self.console = pexpect.fdpexpect.fdspawn(master, encoding="utf-8", codec_errors="replace")
+
+    def _stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.console.close()
+
+    def diagnosis(self) -> str:
+        if not self.log_path.exists():
+            return ""
+        lines = self.log_path.read_text(errors="replace").splitlines()
+        telling = [line for line in lines if re.search(r"VMX|VMFAIL|SVM|panic|fault", line)]
+        return "---- bochs.log ----\n" + "\n".join(telling[-20:])
+
+
+MACHINES: dict[str, type[Machine]] = {"svm": Qemu, "vmx": Bochs}

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The tiny bare-metal guests of tests/guest, several at a time in one boot."""
+
+import re
+
+from machine import BUILD, Bochs, Machine, Qemu
+from mkiso import Module
+
+GUESTS = BUILD / "tests" / "guest"
+
+
+def tiny(test: str, cmdline: str = "", name: str = "", words: str = "memory=16M") -> Module:
+    return Module(GUESTS / f"{test}.elf", f"{name or test} kernel {words} -- {cmdline}".rstrip())
+
+
+def results(output: str) -> dict[str, str]:
+    """The last word of each guest's test, by the guest's name."""
+    return dict(re.findall(r"^(\w+)\| TEST \w+: (\w+)", output, re.MULTILINE))
+
+
+def test_abi(machine_type: type[Machine]) -> None:
+    """The ABI's semantics, its answers to bad arguments, and interrupts, side by side."""
+    modules = [tiny("abi"), tiny("badargs"), tiny("irq")]
+    with machine_type(modules, limit=60) as machine:
+        output = machine.wait_end()
+    assert results(output) == {"abi": "Success", "badargs": "Success", "irq": "Success"}
+
+
+def test_unhandled_exit_stops_only_that_guest(machine_type: type[Machine]) -> None:
+    """A triple fault and a halt for ever end their guests; the neighbour does not notice."""
+    modules = [
+        tiny("unhandled", "triple", name="triple"),
+        tiny("unhandled", "hltoff", name="hltoff"),
+        tiny("spin", "rounds=5", name="healthy"),
+    ]
+    with machine_type(modules, cpus=1, limit=60) as machine:
+        output = machine.wait_end()
+    assert "tidepool: guest triple: stopped: triple fault" in output
+    assert "tidepool: guest hltoff: stopped: halted with interrupts off" in output
+    assert results(output) == {"healthy": "Success"}
+    assert "tidepool: guest healthy: stopped: power-off" in output
+
+
+def test_memory_comes_back(machine_type: type[Machine]) -> None:
+    """What guests held is free again when they have ended: the last line names it."""
+    modules = [tiny("abi"), tiny("unhandled", "triple", name="triple")]
+    with machine_type(modules, limit=60) as machine:
+        output = machine.wait_end()
+    before = re.search(r"(\d+) MiB left for the store", output)
+    after = re.search(r"all guests have stopped; (\d+) MiB free", output)
+    assert before and after
+    # both guests' 16 MiB are back; the store may keep a block or two
+    assert int(after.group(1)) >= int(before.group(1)) + 32 - 4
+
+
+def test_bad_module_lines(machine_type: type[Machine]) -> None:
+    """Each bad line costs its guest, with a sentence naming module and word; the others start."""
+    spin = GUESTS / "spin.elf"
+    modules = [
+        Module(spin, ""),
+        Module(spin, "zero kernel memory=0"),
+        Module(spin, "text kernel memory=lots"),
+        Module(spin, "huge kernel memory=64G"),
+        Module(spin, "twice kernel memory=16M"),
+        Module(spin, "twice kernel memory=16M"),
+        Module(spin, "word kernel colour=blue"),
+        Module(spin, "orphan initrd"),
+        Module(BUILD / "tidepool.elf", "nokernel kernel memory=32M"),
+        tiny("spin", "rounds=2", name="healthy"),
+    ]
+    with machine_type(modules, cpus=1, limit=60) as machine:
+        output = machine.wait_end()
+    lines = [line for line in output.splitlines() if line.startswith("tidepool: ")]
+    for name, word in (
+        ("zero", "memory=0"),
+        ("text", "memory=lots"),
+        ("huge", "memory="),
+        ("twice", "kernel"),
+        ("word", "colour=blue"),
+        ("orphan", "initrd"),
+        ("nokernel", "bzImage"),
+    ):
+        assert any(name in line and word in line for line in lines), f"no sentence about {name}"
+    assert results(output) == {"healthy": "Success"}
+
+
+def refusal(machine: Machine) -> str:
+    with machine:
+        machine.expect(r"tidepool: cannot go on")
+        return machine.output()
+
+
+def test_cpu_without_svm() -> None:
+    text = refusal(Qemu([tiny("spin")], model="EPYC,-svm", cpus=1, limit=60))
+    assert re.search(r"tidepool: .*(SVM|AMD-V)", text)
+
+
+def test_cpu_without_npt() -> None:
+    text = refusal(Qemu([tiny("spin")], model="EPYC,+svm,-npt", cpus=1, limit=60))
+    assert re.search(r"tidepool: .*nested pag", text, re.IGNORECASE)
+
+
+def test_cpu_without_ept() -> None:
+    text = refusal(Bochs([tiny("spin")], model="core2_penryn_t9600", cpus=1, limit=60))
+    assert re.search(r"tidepool: .*EPT", text)
+
+
+def test_cpu_without_unrestricted_guest() -> None:
+    text = refusal(Bochs([tiny("spin")], model="corei5_lynnfield_750", cpus=1, limit=60))
+    assert re.search(r"tidepool: .*unrestricted", text, re.IGNORECASE)
+
+
+def test_too_little_memory() -> None:
+    """A machine with hardly any RAM gets a sentence, not a crash."""
+    text = refusal(Qemu([tiny("spin")], memory=24, cpus=1, limit=60))
+    assert re.search(r"tidepool: .*too little memory", text)

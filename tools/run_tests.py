@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Run test suites and close with one line, "N passed, N failed".
+
+    tools/run_tests.py SUITE... [pytest's options]     SUITE: unit | boot
+
+unit: every program in build/unit (cmocka), counted test by test.
+boot: pytest over tests/boot.
+"""
+
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+UNIT = ROOT / "build" / "unit"
+UNIT_LIMIT = 600  # seconds for one program
+
+
+def run_unit() -> tuple[int, int]:
+    """Run the host's unit tests; returns (passed, failed)."""
+    passed = failed = 0
+    wanted = sorted(path.stem for path in (ROOT / "tests" / "unit").glob("test_*.c"))
+    for name in wanted:
+        start = time.monotonic()
+        program = UNIT / name
+        if not program.exists():
+            print(f"FAIL {name}: was not built; is it in tests/unit/units.mk?")
+            failed += 1
+            continue
+        try:
+            done = subprocess.run(
+                [program], capture_output=True, text=True, errors="replace", timeout=UNIT_LIMIT
+            )
+        except subprocess.TimeoutExpired:
+            print(f"FAIL {name}: still running after {UNIT_LIMIT} s")
+            failed += 1
+            continue
+        text = done.stdout + done.stderr
+        good = len(re.findall(r"^\[ +OK +\]", text, re.MULTILINE))
+        # "[  FAILED  ] name" once for each at the place, then again in the summary
+        bad = len(set(re.findall(r"^\[ +FAILED +\] (\w+)", text, re.MULTILINE)))
+        if done.returncode != 0 and bad == 0:
+            bad = 1  # a sanitizer or a crash
+        if good + bad == 0:
+            print(f"FAIL {name}: ran no test")
+            bad = 1
+        if bad:
+            print("\n".join(text.splitlines()[-60:]))
+        print(f"unit {name}: {good} passed, {bad} failed ({time.monotonic() - start:.1f} s)")
+        passed += good
+        failed += bad
+    return passed, failed
+
+
+def run_boot(options: list[str]) -> tuple[int, int]:
+    """Run pytest over tests/boot; returns (passed, failed). A skipped test counts as failed."""
+    report = ROOT / "build" / "boot-tests.xml"
+    report.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=0"]
+    command += [f"--junitxml={report}", str(ROOT / "tests" / "boot"), *options]
+    subprocess.run(command, cwd=ROOT, check=False)
+    if not report.exists():
+        print("FAIL boot: pytest left no report")
+        return 0, 1
+    suite = ElementTree.parse(report).getroot().find("testsuite")
+    if suite is None:
+        print("FAIL boot: pytest's report holds no suite")
+        return 0, 1
+    total = int(suite.get("tests", "0"))
+    bad = sum(int(suite.get(kind, "0")) for kind in ("failures", "errors", "skipped"))
+    if total == 0:
+        print("FAIL boot: ran no test")
+        return 0, 1
+    return total - bad, bad
+
+
+def main() -> int:
+    suites = [word for word in sys.argv[1:] if word in ("unit", "boot")]
+    options = [word for word in sys.argv[1:] if word not in ("unit", "boot")]
+    if not suites:
+        print(__doc__)
+        return 2
+    passed = failed = 0
+    for suite in suites:
+        good, bad = run_unit() if suite == "unit" else run_boot(options)
+        passed += good
+        failed += bad
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
