@@ -5,3 +5,4 @@ tmem_sources := tmem/cell.c tmem/client.c tmem/frame.c tmem/index.c tmem/ops.c t
 unit_test_tmem := $(tmem_sources) tests/unit/model_host.c
 unit_test_tmem_model := $(tmem_sources) tests/unit/model_host.c tests/unit/model.c
 unit_test_tmem_threads := $(tmem_sources) tests/unit/model_host.c
+unit_test_frames := core/frames.c

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Host memory: nothing is handed out twice, nothing dirty is handed out, everything comes back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "arch/x86_64/cpu/paging.h"
+#include "core/frames.h"
+#include "core/panic.h"
+
+#define BLOCKS 8u
+
+uint64_t image_load_base;
+
+void panic(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	abort();
+}
+
+static bool is_zero(const void *memory, size_t size)
+{
+	const char *bytes = memory;
+
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+/* One arena for all tests: the allocator has no way to forget memory, so each test gives all back. */
+static int add_arena(void **state)
+{
+	char *arena = aligned_alloc(BLOCK_SIZE, (BLOCKS + 1) * BLOCK_SIZE);
+
+	assert_non_null(arena);
+	memset(arena, 0xa5, (BLOCKS + 1) * BLOCK_SIZE);
+	/* ragged ends: only the whole blocks between them count */
+	frames_add((uint64_t)arena + PAGE_SIZE - DIRECT_MAP_BASE, (BLOCKS + 1) * BLOCK_SIZE - PAGE_SIZE);
+	*state = arena;
+	return 0;
+}
+
+static int free_arena(void **state)
+{
+	free(*state);
+	return 0;
+}
+
+static void test_blocks_are_distinct_and_zero(void **state)
+{
+	void *blocks[BLOCKS];
+
+	(void)state;
+	assert_int_equal(frames_free_blocks(), BLOCKS);
+	for (unsigned int i = 0; i < BLOCKS; i++) {
+		blocks[i] = block_alloc();
+		assert_non_null(blocks[i]);
+		assert_true(is_zero(blocks[i], BLOCK_SIZE));
+		memset(blocks[i], 0x5a, BLOCK_SIZE);
+		for (unsigned int j = 0; j < i; j++)
+			assert_ptr_not_equal(blocks[i], blocks[j]);
+	}
+	assert_null(block_alloc());
+	assert_null(frame_alloc());
+	assert_int_equal(frames_free_bytes(), 0);
+	for (unsigned int i = 0; i < BLOCKS; i++)
+		block_free(blocks[i]);
+	assert_int_equal(frames_free_blocks(), BLOCKS);
+}
+
+static void test_scrub_step_cleans_what_was_freed(void **state)
+{
+	void *block = block_alloc();
+	unsigned int steps = 0;
+
+	(void)state;
+	memset(block, 0xff, BLOCK_SIZE);
+	block_free(block);
+	while (frames_scrub_step())
+		steps++;
+	assert_in_range(steps, 1, BLOCKS);
+	assert_false(frames_scrub_step());
+	for (unsigned int i = 0; i < BLOCKS; i++) {
+		block = block_alloc();
+		assert_true(is_zero(block, BLOCK_SIZE));
+	}
+	/* the arena is contiguous: hand the blocks back by address */
+	char *arena = (char *)*state + BLOCK_SIZE;
+
+	for (unsigned int i = 0; i < BLOCKS; i++)
+		block_free(arena + i * BLOCK_SIZE);
+}
+
+static void test_frames_merge_to_blocks_again(void **state)
+{
+	const unsigned int count = 2 * (BLOCK_SIZE / PAGE_SIZE);
+	void **frames = calloc(count, sizeof(*frames));
+	uint64_t before = frames_free_bytes();
+
+	(void)state;
+	for (unsigned int i = 0; i < count; i++) {
+		frames[i] = frame_alloc();
+		assert_non_null(frames[i]);
+		assert_true(is_zero(frames[i], PAGE_SIZE));
+		memset(frames[i], (int)i | 1, PAGE_SIZE);
+	}
+	assert_true(frames_free_blocks() < BLOCKS - 2);
+	for (unsigned int i = 0; i < count; i++) {
+		const unsigned char *bytes = frames[i];
+
+		assert_int_equal(bytes[0], (i | 1) & 0xff); /* nobody else wrote here */
+		assert_int_equal(bytes[PAGE_SIZE - 1], (i | 1) & 0xff);
+	}
+	/* every second one first, so that each block is partly free for a while */
+	for (unsigned int i = 0; i < count; i += 2)
+		frame_free(frames[i]);
+	for (unsigned int i = 1; i < count; i += 2)
+		frame_free(frames[i]);
+	assert_int_equal(frames_free_bytes(), before);
+	assert_int_equal(frames_free_blocks(), BLOCKS);
+	free(frames);
+}
+
+static void test_freed_frame_is_scrubbed(void **state)
+{
+	void *keep = frame_alloc(), *frame = frame_alloc();
+
+	(void)state;
+	memset(frame, 0xee, PAGE_SIZE);
+	frame_free(frame);
+	assert_true(is_zero(frame, PAGE_SIZE));
+	frame_free(keep);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_blocks_are_distinct_and_zero),
+		cmocka_unit_test(test_scrub_step_cleans_what_was_freed),
+		cmocka_unit_test(test_frames_merge_to_blocks_again),
+		cmocka_unit_test(test_freed_frame_is_scrubbed),
+	};
+
+	return cmocka_run_group_tests(tests, add_arena, free_arena);
+}
