@@ -11,6 +11,7 @@
 #include "core/console.h"
 #include "core/dev/bus.h"
 #include "core/errno.h"
+#include "core/panic.h"
 #include "core/sched.h"
 #include "core/time.h"
 #include "core/vm/vm.h"
