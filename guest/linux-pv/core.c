@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tidepool's guest driver: finds the hypervisor, and swaps into its memory.
+ *
+ * On any other machine, bare or virtual, it says so and stays out.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/init.h>
+#include <linux/module.h>
+#include <linux/notifier.h>
+#include <linux/printk.h>
+#include <linux/suspend.h>
+#include <asm/cpufeature.h>
+#include <asm/processor.h>
+
+#include <tidepool/abi.h>
+
+#include "swap.h"
+
+static unsigned int size_mib;
+module_param(size_mib, uint, 0444);
+MODULE_PARM_DESC(size_mib, "Size of the swap device in MiB (default: the backing device's, or "
+			   "without one as much as there is RAM)");
+
+static char *backing;
+module_param(backing, charp, 0444);
+MODULE_PARM_DESC(backing, "Block device for pages that the hypervisor refuses, e.g. /dev/vdb; its "
+			  "content is lost (default: none; refused pages then stay in RAM)");
+
+static struct tidepool_swap *swap;
+
+/*
+ * Looks for the signature in the hypervisor leaves of CPUID, and for a version that this driver
+ * speaks. Returns 0 or -ENODEV.
+ */
+static int tidepool_detect(void)
+{
+	u32 base = 0;
+	u32 version;
+
+	/* Without the hypervisor bit a processor answers unknown leaves with whatever it likes. */
+	if (boot_cpu_has(X86_FEATURE_HYPERVISOR))
+		base = hypervisor_cpuid_base(TIDEPOOL_CPUID_SIGNATURE, TIDEPOOL_CPUID_VERSION);
+	if (!base) {
+		pr_info("this machine does not run on Tidepool; nothing to do\n");
+		return -ENODEV;
+	}
+
+	version = cpuid_eax(base + TIDEPOOL_CPUID_VERSION);
+	if (version >> 16 != TIDEPOOL_ABI_MAJOR) {
+		pr_err("Tidepool speaks ABI %u.%u, this driver %u.%u; nothing to do\n",
+		       version >> 16, version & 0xffff, TIDEPOOL_ABI_MAJOR, TIDEPOOL_ABI_MINOR);
+		return -ENODEV;
+	}
+	pr_info("running on Tidepool, ABI %u.%u\n", version >> 16, version & 0xffff);
+	return 0;
+}
+
+/* A hibernated kernel would wake without the pages that the hypervisor held for it. */
+static int tidepool_notify_pm(struct notifier_block *block, unsigned long event, void *data)
+{
+	if (event != PM_HIBERNATION_PREPARE)
+		return NOTIFY_DONE;
+	pr_err("no hibernation while this driver is loaded: its pages would be lost\n");
+	return NOTIFY_BAD;
+}
+
+static struct notifier_block pm_notifier = {
+	.notifier_call = tidepool_notify_pm,
+};
+
+static int __init tidepool_init(void)
+{
+	int err = tidepool_detect();
+
+	if (err)
+		return err;
+
+	err = register_pm_notifier(&pm_notifier);
+	if (err)
+		return err;
+
+	swap = tidepool_swap_create(size_mib, backing);
+	if (IS_ERR(swap)) {
+		unregister_pm_notifier(&pm_notifier);
+		return PTR_ERR(swap);
+	}
+	return 0;
+}
+
+static void __exit tidepool_exit(void)
+{
+	tidepool_swap_destroy(swap);
+	unregister_pm_notifier(&pm_notifier);
+}
+
+module_init(tidepool_init);
+module_exit(tidepool_exit);
+
+MODULE_DESCRIPTION("Swap into the transcendent memory of the Tidepool hypervisor");
+MODULE_AUTHOR("The Tidepool authors");
+MODULE_LICENSE("GPL");

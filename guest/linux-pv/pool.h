@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A persistent tmem pool of numbered pages: what the hypervisor holds for this driver.
+ *
+ * The pool remembers in a bitmap which pages are there. So a look-up of a page that was never put,
+ * was refused or is gone costs no hypercall, and nothing is allocated after creation: a put
+ * happens while the kernel has no memory left.
+ *
+ * Locking: none here. Calls for different pages may run at once; for one page the caller keeps
+ * them apart, as swap does (the page lock for I/O, the slot's use count against its release).
+ */
+#ifndef TIDEPOOL_PV_POOL_H
+#define TIDEPOOL_PV_POOL_H
+
+#include <linux/mm_types.h>
+#include <linux/types.h>
+
+#include <tidepool/abi.h>
+
+/* Indexed like TIDEPOOL_OP_QUERY, so that both sides' figures compare one to one. */
+struct tidepool_counters {
+	s64 value[TIDEPOOL_QUERY_COUNT];
+};
+
+struct tidepool_pool {
+	unsigned long id;
+	u64 slots;				   /* pages are numbered 0 .. slots - 1 */
+	unsigned long *present;			   /* bit n: page n is in the pool */
+	struct tidepool_counters __percpu *counts; /* one CPU's share may be negative (held) */
+};
+
+/*
+ * tidepool_pool_create - make a pool of up to @slots pages, empty
+ *
+ * Returns 0, -ENOMEM, or the hypervisor's refusal. @pool is the caller's; on success it needs
+ * tidepool_pool_destroy(). Context: may sleep.
+ */
+int tidepool_pool_create(struct tidepool_pool *pool, u64 slots);
+
+/* tidepool_pool_destroy - drop the pool with all its pages. Context: may sleep; no call runs. */
+void tidepool_pool_destroy(struct tidepool_pool *pool);
+
+/*
+ * tidepool_pool_put - copy a page into the pool, in place of what its slot held
+ *
+ * Returns 0, or -ENOSPC when it was refused; then the slot holds nothing.
+ * Context: any.
+ */
+int tidepool_pool_put(struct tidepool_pool *pool, u64 slot, struct page *page);
+
+/*
+ * tidepool_pool_get - copy a page out of the pool, which keeps it
+ *
+ * Returns 0, -ENODATA when the slot holds nothing, or -EIO when the hypervisor lost the page.
+ * Context: any.
+ */
+int tidepool_pool_get(struct tidepool_pool *pool, u64 slot, struct page *page);
+
+/* tidepool_pool_flush - drop one page, if it is there. Context: any. */
+void tidepool_pool_flush(struct tidepool_pool *pool, u64 slot);
+
+/* tidepool_pool_flush_range - drop @count pages from @first on. Context: may sleep. */
+void tidepool_pool_flush_range(struct tidepool_pool *pool, u64 first, u64 count);
+
+/* tidepool_pool_count - what this driver counted; @which: TIDEPOOL_QUERY_*. Context: any. */
+u64 tidepool_pool_count(const struct tidepool_pool *pool, unsigned int which);
+
+#endif

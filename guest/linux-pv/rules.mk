@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Included by the Makefile at the top, whose BUILD it uses: what a Linux guest is made of.
+#
+#   guest-images   $(GUEST)/vmlinuz      Debian's cloud kernel, unmodified
+#                  $(GUEST)/tidepool.ko  the driver, built for it, without debugging information
+#                  $(GUEST)/initrd.img   busybox, the driver and tests/guest-linux
+#   guest-driver-6.12                    the driver for the 6.12 kernel of Debian's backports
+#
+# The kernel is fetched once; remove $(GUEST)/kernel for a newer one.
+
+GUEST := $(BUILD)/guest
+
+.PHONY: guest-images
+guest-images: $(GUEST)/vmlinuz $(GUEST)/tidepool.ko $(GUEST)/initrd.img
+
+$(GUEST)/kernel/version $(GUEST)/kernel-6.12/version: | deps-build
+$(GUEST)/kernel/version:
+	tools/fetch-kernel.sh $(@D)
+$(GUEST)/kernel-6.12/version:
+	tools/fetch-kernel.sh $(@D) linux-image-6.12-cloud-amd64
+
+$(GUEST)/vmlinuz: $(GUEST)/kernel/version
+	cp $(@D)/kernel/vmlinuz $@
+
+# ---- the driver ---------------------------------------------------------------------------------
+
+driver_sources := $(wildcard guest/linux-pv/*.[ch]) guest/linux-pv/Kbuild guest/linux-pv/Makefile \
+		  include/tidepool/abi.h
+
+# The last prerequisite names the kernel's folder. The kernel's build decides by itself what there
+# is to do, maybe nothing: touch says that it was asked.
+define driver_build
++$(MAKE) --no-print-directory -C guest/linux-pv KDIR=$(abspath $(dir $(lastword $^))headers) \
+	OUT=$(abspath $(@D))
+@touch $@
+endef
+
+$(GUEST)/driver/tidepool.ko: $(driver_sources) $(GUEST)/kernel/version
+	$(driver_build)
+
+$(GUEST)/driver-6.12/tidepool.ko: $(driver_sources) $(GUEST)/kernel-6.12/version
+	$(driver_build)
+
+.PHONY: guest-driver-6.12
+guest-driver-6.12: $(GUEST)/driver-6.12/tidepool.ko
+
+$(GUEST)/tidepool.ko: $(GUEST)/driver/tidepool.ko
+	strip --strip-debug -o $@ $<
+
+# ---- the initramfs ------------------------------------------------------------------------------
+
+# A RAM disk, to back the swap device in tests of refused pages.
+$(GUEST)/brd.ko: $(GUEST)/kernel/version
+	strip --strip-debug -o $@ $(@D)/kernel/modules/drivers/block/brd.ko
+
+$(GUEST)/hog: tests/guest-linux/hog.c | deps-build
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -Os -static -s -Wall -Wextra -Werror -Wconversion -Wshadow -o $@ $<
+
+$(GUEST)/initrd.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/tidepool.ko \
+		     $(GUEST)/brd.ko $(GUEST)/hog
+	tools/mkinitramfs.sh $@ tests/guest-linux/init:init $(GUEST)/tidepool.ko:lib/tidepool.ko \
+		$(GUEST)/brd.ko:lib/brd.ko $(GUEST)/hog
