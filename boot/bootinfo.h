@@ -24,6 +24,7 @@ struct boot_module {
 	hpa_t base;
 	uint64_t size;
 	char words[BOOT_STRING_MAX]; /* its command line, terminated */
+	bool cut;		     /* the line was longer and does not end where words do */
 };
 
 struct boot_framebuffer {
@@ -34,6 +35,7 @@ struct boot_framebuffer {
 
 struct boot_info {
 	char cmdline[BOOT_STRING_MAX];
+	bool cmdline_cut; /* as in struct boot_module */
 	uint32_t range_count;
 	struct boot_range ranges[BOOT_MAX_RANGES];
 	uint32_t module_count;

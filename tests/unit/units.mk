@@ -6,3 +6,5 @@ unit_test_tmem := $(tmem_sources) tests/unit/model_host.c
 unit_test_tmem_model := $(tmem_sources) tests/unit/model_host.c tests/unit/model.c
 unit_test_tmem_threads := $(tmem_sources) tests/unit/model_host.c
 unit_test_frames := core/frames.c
+unit_test_multiboot2 := boot/multiboot2.c
+unit_test_config := core/config.c

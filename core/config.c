@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Understands the boot line and the module lines. Every fault becomes one sentence of the form
+ *
+ *   module 2 (web): "memory=0": expected a size from 4M to 512G in steps of 2M
+ *
+ * so that a person can find the line, the word, and what to write instead.
+ */
+#include "core/config.h"
+#include "core/console.h"
+#include "core/string.h"
+
+#define SENTENCE_MAX 320
+#define WORD_SHOWN   64 /* characters of a word that a sentence repeats */
+#define NAME_SHOWN   32
+
+#define TEXT(x)	 #x
+#define VALUE(x) TEXT(x)
+
+/* A part of a line: not terminated. */
+struct word {
+	const char *start;
+	size_t len;
+};
+
+enum option_id { OPTION_MEMORY, OPTION_VCPUS, OPTION_WEIGHT, OPTION_TMEM, OPTION_COUNT };
+
+/* The words of a kernel line that carry a value. */
+struct option {
+	const char *prefix;
+	bool size; /* K, M and G may follow the digits */
+	uint64_t min, max, step;
+	const char *expected;
+};
+
+static const struct option options[OPTION_COUNT] = {
+	[OPTION_MEMORY] = {.prefix = "memory=",
+			   .size = true,
+			   .min = CONFIG_MEMORY_MIN,
+			   .max = CONFIG_MEMORY_MAX,
+			   .step = BLOCK_SIZE,
+			   .expected = "a size from 4M to 512G in steps of 2M"},
+	[OPTION_VCPUS] = {.prefix = "vcpus=",
+			  .min = 1,
+			  .max = CONFIG_MAX_VCPUS,
+			  .step = 1,
+			  .expected = "a number from 1 to " VALUE(CONFIG_MAX_VCPUS)},
+	[OPTION_WEIGHT] = {.prefix = "weight=",
+			   .min = 1,
+			   .max = CONFIG_WEIGHT_MAX,
+			   .step = 1,
+			   .expected = "a number from 1 to " VALUE(CONFIG_WEIGHT_MAX)},
+	[OPTION_TMEM] = {.prefix = "tmem=",
+			 .size = true,
+			 .min = 0,
+			 .max = UINT64_MAX,
+			 .step = 1,
+			 .expected = "a number of bytes, K, M or G allowed behind it"},
+};
+_Static_assert(CONFIG_MEMORY_MIN == 4 * MIB && CONFIG_MEMORY_MAX == 512 * GIB &&
+		       BLOCK_SIZE == 2 * MIB,
+	       "the sentence about memory= says so");
+
+static const uint64_t option_defaults[OPTION_COUNT] = {
+	[OPTION_MEMORY] = CONFIG_MEMORY_DEFAULT,
+	[OPTION_VCPUS] = 1,
+	[OPTION_WEIGHT] = 1,
+	[OPTION_TMEM] = UINT64_MAX,
+};
+
+/* What is known while the lines are read. */
+struct parser {
+	const struct boot_info *boot;
+	struct config *config;
+	bool faulty[CONFIG_MAX_GUESTS]; /* as config->guests: must not start */
+	int faults;
+	void (*report)(const char *sentence);
+};
+
+/* The module line at hand. */
+struct line {
+	const struct boot_module *module;
+	unsigned int number; /* from 1, in the order of the GRUB menu */
+	struct word name;
+	const char *rest; /* what has not been read yet */
+};
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Takes the next word off *text; an empty one when there is none. */
+static struct word next_word(const char **text)
+{
+	struct word word;
+
+	while (is_space(**text))
+		(*text)++;
+	word.start = *text;
+	while (**text && !is_space(**text))
+		(*text)++;
+	word.len = (size_t)(*text - word.start);
+	return word;
+}
+
+static bool word_is(struct word word, const char *text)
+{
+	return word.len == strlen(text) && memcmp(word.start, text, word.len) == 0;
+}
+
+/* Whether @word starts with @prefix; then *value is what follows. */
+static bool word_has_prefix(struct word word, const char *prefix, struct word *value)
+{
+	size_t len = strlen(prefix);
+
+	if (word.len < len || memcmp(word.start, prefix, len) != 0)
+		return false;
+	*value = (struct word){.start = word.start + len, .len = word.len - len};
+	return true;
+}
+
+/* For "%.*s": the length to show. */
+static int shown(struct word word, int max)
+{
+	return word.len < (size_t)max ? (int)word.len : max;
+}
+
+static void fault_in_boot_line(struct parser *parser, struct word word, const char *complaint)
+{
+	char sentence[SENTENCE_MAX];
+
+	format(sentence, sizeof(sentence), "boot line: \"%.*s\": %s", shown(word, WORD_SHOWN),
+	       word.start, complaint);
+	parser->faults++;
+	parser->report(sentence);
+}
+
+/*
+ * Reports a fault in a module line. An empty @word stands for one that is not there, an empty
+ * guest name for a line without.
+ */
+static void fault_in_module(struct parser *parser, const struct line *line, struct word word,
+			    const char *complaint, const char *expected)
+{
+	char sentence[SENTENCE_MAX];
+	char name[NAME_SHOWN + sizeof(" ()")] = "";
+	char quoted[WORD_SHOWN + sizeof("\"\": ")] = "";
+
+	if (line->name.len > 0)
+		format(name, sizeof(name), " (%.*s)", shown(line->name, NAME_SHOWN),
+		       line->name.start);
+	if (word.len > 0)
+		format(quoted, sizeof(quoted), "\"%.*s\": ", shown(word, WORD_SHOWN), word.start);
+	format(sentence, sizeof(sentence), "module %u%s: %s%s%s", line->number, name, quoted,
+	       complaint, expected);
+	parser->faults++;
+	parser->report(sentence);
+}
+
+/*
+ * Reads a decimal number, with @size followed by K, M or G if so wished. Returns false for
+ * anything else, too big ones included.
+ */
+static bool parse_number(struct word word, bool size, uint64_t *value)
+{
+	unsigned int shift = 0;
+	uint64_t number = 0;
+	size_t digits = word.len;
+
+	if (size && word.len > 0) {
+		switch (word.start[word.len - 1]) {
+		case 'K':
+		case 'k':
+			shift = 10;
+			break;
+		case 'M':
+		case 'm':
+			shift = 20;
+			break;
+		case 'G':
+		case 'g':
+			shift = 30;
+			break;
+		}
+		if (shift)
+			digits--;
+	}
+	if (digits == 0)
+		return false;
+	for (size_t i = 0; i < digits; i++) {
+		char c = word.start[i];
+
+		if (c < '0' || c > '9')
+			return false;
+		if (__builtin_mul_overflow(number, 10u, &number) ||
+		    __builtin_add_overflow(number, (uint64_t)(c - '0'), &number))
+			return false;
+	}
+	return !__builtin_mul_overflow(number, 1ull << shift, value);
+}
+
+static bool option_accepts(const struct option *option, struct word word, uint64_t *value)
+{
+	return parse_number(word, option->size, value) && *value >= option->min &&
+	       *value <= option->max && *value % option->step == 0;
+}
+
+/* Reads the words between "kernel" and "--". Returns false if one of them was at fault. */
+static bool parse_options(struct parser *parser, struct line *line, uint64_t values[OPTION_COUNT])
+{
+	bool given[OPTION_COUNT] = {false};
+	bool good = true;
+
+	for (;;) {
+		struct word word = next_word(&line->rest);
+		const char *complaint = "expected ";
+		const char *expected = "memory=, vcpus=, weight=, tmem=, or -- and the kernel's "
+				       "command line";
+		bool accepted = false;
+
+		if (word.len == 0 || word_is(word, "--"))
+			break;
+		for (unsigned int i = 0; i < OPTION_COUNT; i++) {
+			struct word value;
+
+			if (!word_has_prefix(word, options[i].prefix, &value))
+				continue;
+			if (given[i]) {
+				complaint = "given twice; expected it ";
+				expected = "once a line";
+				break;
+			}
+			given[i] = true;
+			expected = options[i].expected;
+			accepted = option_accepts(&options[i], value, &values[i]);
+			break;
+		}
+		if (!accepted) {
+			fault_in_module(parser, line, word, complaint, expected);
+			good = false;
+		}
+	}
+	while (is_space(*line->rest))
+		line->rest++;
+	return good;
+}
+
+/* The kernel's line: its options, and the guest's own command line behind them. */
+static bool parse_kernel(struct parser *parser, struct line *line, struct word kind,
+			 struct guest_config *guest)
+{
+	uint64_t values[OPTION_COUNT];
+	bool good;
+
+	if (guest->kernel) {
+		fault_in_module(parser, line, kind, "a second kernel for this guest; ",
+				"expected one");
+		return false;
+	}
+	memcpy(values, option_defaults, sizeof(values));
+	good = parse_options(parser, line, values);
+	guest->kernel = line->module;
+	guest->cmdline = line->rest;
+	guest->memory = values[OPTION_MEMORY];
+	guest->vcpus = (uint32_t)values[OPTION_VCPUS];
+	guest->weight = (uint32_t)values[OPTION_WEIGHT];
+	guest->tmem_cap = values[OPTION_TMEM];
+	return good;
+}
+
+static bool parse_initrd(struct parser *parser, struct line *line, struct word kind,
+			 struct guest_config *guest)
+{
+	struct word word = next_word(&line->rest);
+
+	if (guest->initrd) {
+		fault_in_module(parser, line, kind, "a second initrd for this guest; ",
+				"expected at most one");
+		return false;
+	}
+	guest->initrd = line->module;
+	if (word.len > 0) {
+		fault_in_module(parser, line, word, "expected ", "nothing after the word initrd");
+		return false;
+	}
+	return true;
+}
+
+static bool name_is_valid(struct word name)
+{
+	if (name.len >= CONFIG_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.start[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+		    c != '-' && c != '_')
+			return false;
+	}
+	return true;
+}
+_Static_assert(CONFIG_NAME_MAX == 16, "the sentence about names says 15");
+
+/* The index of the guest that the line is for, a new one if need be; -1 when there is no room. */
+static int find_guest(struct config *config, struct word name)
+{
+	struct guest_config *guest;
+
+	for (uint32_t i = 0; i < config->guest_count; i++) {
+		if (word_is(name, config->guests[i].name))
+			return (int)i;
+	}
+	if (config->guest_count == CONFIG_MAX_GUESTS)
+		return -1;
+	guest = &config->guests[config->guest_count];
+	memcpy(guest->name, name.start, name.len); /* the rest is zero */
+	return (int)config->guest_count++;
+}
+_Static_assert(CONFIG_MAX_GUESTS == 32, "the sentence about too many guests says so");
+
+static void parse_module(struct parser *parser, struct line *line)
+{
+	static const struct word no_word;
+	struct guest_config *guest;
+	struct word kind;
+	bool good;
+	int index;
+
+	line->rest = line->module->words;
+	line->name = next_word(&line->rest);
+	if (line->name.len == 0) {
+		fault_in_module(parser, line, no_word, "no words; expected ",
+				"a guest's name and kernel or initrd");
+		return;
+	}
+	if (!name_is_valid(line->name)) {
+		fault_in_module(parser, line, line->name,
+				"expected a guest's name: ", "at most 15 letters, digits, - and _");
+		return;
+	}
+	index = find_guest(parser->config, line->name);
+	if (index < 0) {
+		fault_in_module(parser, line, line->name, "expected ", "no more than 32 guests");
+		return;
+	}
+
+	guest = &parser->config->guests[index];
+	kind = next_word(&line->rest);
+	if (line->module->cut) {
+		fault_in_module(parser, line, no_word, "the line is too long; expected ",
+				"at most 1023 characters");
+		good = false;
+	} else if (word_is(kind, "kernel")) {
+		good = parse_kernel(parser, line, kind, guest);
+	} else if (word_is(kind, "initrd")) {
+		good = parse_initrd(parser, line, kind, guest);
+	} else {
+		fault_in_module(parser, line, kind, kind.len ? "expected " : "no kind; expected ",
+				"kernel or initrd");
+		good = false;
+	}
+	if (!good)
+		parser->faulty[index] = true;
+}
+_Static_assert(BOOT_STRING_MAX == 1024, "the sentences about long lines say 1023");
+
+/* An initrd is of no use without its kernel. Guests that are out already are not named again. */
+static void check_kernels(struct parser *parser)
+{
+	const struct boot_info *boot = parser->boot;
+
+	for (uint32_t i = 0; i < parser->config->guest_count; i++) {
+		const struct guest_config *guest = &parser->config->guests[i];
+		struct line line;
+
+		if (guest->kernel || parser->faulty[i])
+			continue;
+		line = (struct line){.module = guest->initrd,
+				     .number = (unsigned int)(guest->initrd - boot->modules) + 1,
+				     .name = {guest->name, strlen(guest->name)}};
+		fault_in_module(parser, &line, (struct word){"initrd", strlen("initrd")},
+				"no kernel for this guest; expected ",
+				"a module line with its name and the word kernel");
+		parser->faulty[i] = true;
+	}
+}
+
+/* Closes the gaps that guests with faults leave. */
+static void drop_faulty(struct parser *parser)
+{
+	struct config *config = parser->config;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < config->guest_count; i++) {
+		if (!parser->faulty[i])
+			config->guests[kept++] = config->guests[i];
+	}
+	config->guest_count = kept;
+}
+
+static void parse_boot_line(struct parser *parser)
+{
+	const char *rest = parser->boot->cmdline;
+	struct word word, last = {rest, 0};
+
+	for (word = next_word(&rest); word.len > 0; word = next_word(&rest)) {
+		last = word;
+		if (word_is(word, "idle=halt"))
+			parser->config->when_idle = CONFIG_IDLE_HALT;
+		else if (word_is(word, "idle=poweroff"))
+			parser->config->when_idle = CONFIG_IDLE_POWEROFF;
+		else
+			fault_in_boot_line(parser, word,
+					   "ignored; expected idle=halt or idle=poweroff");
+	}
+	if (parser->boot->cmdline_cut)
+		fault_in_boot_line(parser, last,
+				   "the line is cut here; expected at most 1023 characters");
+}
+
+int config_parse(const struct boot_info *boot, struct config *config,
+		 void (*report)(const char *sentence))
+{
+	struct parser parser = {.boot = boot, .config = config, .report = report};
+
+	memset(config, 0, sizeof(*config));
+	parse_boot_line(&parser);
+	for (uint32_t i = 0; i < boot->module_count; i++) {
+		struct line line = {.module = &boot->modules[i], .number = i + 1};
+
+		parse_module(&parser, &line);
+	}
+	check_kernels(&parser);
+	drop_faulty(&parser);
+	return parser.faults;
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * config_parse(): every fault is told in one sentence that names the module and the word, costs
+ * its own guest only, and what is right is taken as written.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "core/config.h"
+#include "core/console.h"
+
+#define MAX_SENTENCES 80
+
+static struct boot_info boot;
+static struct config config;
+static char sentences[MAX_SENTENCES][512];
+static int sentence_count;
+
+/* The hypervisor's own is made for a kernel without libc; the host's does the same. */
+int format(char *buf, size_t size, const char *fmt, ...)
+{
+	va_list args;
+	int len;
+
+	va_start(args, fmt);
+	len = vsnprintf(buf, size, fmt, args);
+	va_end(args);
+	return len;
+}
+
+static void report(const char *sentence)
+{
+	assert_true(sentence_count < MAX_SENTENCES);
+	snprintf(sentences[sentence_count++], sizeof(sentences[0]), "%s", sentence);
+}
+
+static void begin(void)
+{
+	memset(&boot, 0, sizeof(boot));
+	sentence_count = 0;
+}
+
+static struct boot_module *module(const char *words)
+{
+	struct boot_module *added = &boot.modules[boot.module_count++];
+
+	snprintf(added->words, sizeof(added->words), "%s", words);
+	return added;
+}
+
+static void parse(void)
+{
+	int faults = config_parse(&boot, &config, report);
+
+	assert_int_equal(faults, sentence_count);
+}
+
+/* One line, one sentence, no guest. */
+static void assert_fault(const char *words, const char *sentence)
+{
+	begin();
+	module(words);
+	parse();
+	assert_int_equal(sentence_count, 1);
+	assert_string_equal(sentences[0], sentence);
+	assert_int_equal(config.guest_count, 0);
+}
+
+static void test_good_lines(void **state)
+{
+	(void)state;
+	begin();
+	module("web  kernel memory=512M\tvcpus=1 weight=2 tmem=256M --  console=ttyS0  quiet -- x");
+	module("db-1_x kernel");
+	module("web initrd");
+	strcpy(boot.cmdline, " idle=poweroff ");
+	parse();
+	assert_int_equal(sentence_count, 0);
+	assert_int_equal(config.guest_count, 2);
+	assert_int_equal(config.when_idle, CONFIG_IDLE_POWEROFF);
+
+	assert_string_equal(config.guests[0].name, "web");
+	assert_ptr_equal(config.guests[0].kernel, &boot.modules[0]);
+	assert_ptr_equal(config.guests[0].initrd, &boot.modules[2]);
+	assert_string_equal(config.guests[0].cmdline, "console=ttyS0  quiet -- x");
+	assert_int_equal(config.guests[0].memory, 512 * MIB);
+	assert_int_equal(config.guests[0].vcpus, 1);
+	assert_int_equal(config.guests[0].weight, 2);
+	assert_int_equal(config.guests[0].tmem_cap, 256 * MIB);
+
+	assert_string_equal(config.guests[1].name, "db-1_x");
+	assert_null(config.guests[1].initrd);
+	assert_string_equal(config.guests[1].cmdline, "");
+	assert_int_equal(config.guests[1].memory, CONFIG_MEMORY_DEFAULT);
+	assert_int_equal(config.guests[1].vcpus, 1);
+	assert_int_equal(config.guests[1].weight, 1);
+	assert_true(config.guests[1].tmem_cap == UINT64_MAX);
+}
+
+static void test_sizes(void **state)
+{
+	static const struct {
+		const char *words;
+		uint64_t memory;
+	} good[] = {
+		{"a kernel memory=4M", 4 * MIB},	   {"a kernel memory=4194304", 4 * MIB},
+		{"a kernel memory=6144K", 6 * MIB},	   {"a kernel memory=6144k", 6 * MIB},
+		{"a kernel memory=512G", 512 * GIB},	   {"a kernel memory=1g", GIB},
+		{"a kernel memory=0000000064m", 64 * MIB},
+	};
+	static const char *const bad[] = {
+		"memory=0",
+		"memory=",
+		"memory=M",
+		"memory=12x",
+		"memory=-4M",
+		"memory=3M",
+		"memory=2M",
+		"memory=4194305",
+		"memory=513G",
+		"memory=0x40M",
+		"memory=64MB",
+		"memory=64MM",
+		"memory=+64M",
+		"memory=6.5M",
+		"memory=twelve",
+		"memory=17179869184G",
+		"memory=18446744073713745920", /* 2^64 + 4 MiB */
+		"memory=99999999999999999999999999",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		begin();
+		module(good[i].words);
+		parse();
+		assert_int_equal(config.guest_count, 1);
+		assert_int_equal(config.guests[0].memory, good[i].memory);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		char words[128], sentence[256];
+
+		snprintf(words, sizeof(words), "web kernel %s", bad[i]);
+		snprintf(sentence, sizeof(sentence),
+			 "module 1 (web): \"%s\": expected a size from 4M to 512G in steps of 2M",
+			 bad[i]);
+		assert_fault(words, sentence);
+	}
+	begin();
+	module("a kernel tmem=0");
+	parse();
+	assert_int_equal(config.guest_count, 1);
+	assert_int_equal(config.guests[0].tmem_cap, 0);
+}
+
+static void test_sentences(void **state)
+{
+	(void)state;
+	assert_fault("", "module 1: no words; expected a guest's name and kernel or initrd");
+	assert_fault(" \t ", "module 1: no words; expected a guest's name and kernel or initrd");
+	assert_fault("web", "module 1 (web): no kind; expected kernel or initrd");
+	assert_fault("web kernl", "module 1 (web): \"kernl\": expected kernel or initrd");
+	assert_fault(
+		"web kernel quiet",
+		"module 1 (web): \"quiet\": expected memory=, vcpus=, weight=, tmem=, or -- and "
+		"the kernel's command line");
+	assert_fault("web kernel memory", "module 1 (web): \"memory\": expected memory=, vcpus=, "
+					  "weight=, tmem=, or -- and the kernel's command line");
+	assert_fault("web kernel vcpus=0", "module 1 (web): \"vcpus=0\": expected a number from 1 "
+					   "to "
+					   "1");
+	assert_fault("web kernel vcpus=1K",
+		     "module 1 (web): \"vcpus=1K\": expected a number from 1 to 1");
+	assert_fault("web kernel weight=101",
+		     "module 1 (web): \"weight=101\": expected a number from 1 to 100");
+	assert_fault("web kernel tmem=lots", "module 1 (web): \"tmem=lots\": expected a number of "
+					     "bytes, K, M or G allowed behind it");
+	assert_fault("web kernel weight=1 weight=2",
+		     "module 1 (web): \"weight=2\": given twice; expected it once a line");
+	assert_fault(
+		"sixteen-letters- kernel",
+		"module 1 (sixteen-letters-): \"sixteen-letters-\": expected a guest's name: at "
+		"most 15 letters, digits, - and _");
+	assert_fault("we/b kernel",
+		     "module 1 (we/b): \"we/b\": expected a guest's name: at most 15 "
+		     "letters, digits, - and _");
+	assert_fault("web initrd",
+		     "module 1 (web): \"initrd\": no kernel for this guest; expected a "
+		     "module line with its name and the word kernel");
+}
+_Static_assert(CONFIG_MAX_VCPUS == 1, "test_sentences() expects this limit in its sentences");
+
+static void test_two_of_a_kind(void **state)
+{
+	(void)state;
+	begin();
+	module("web kernel");
+	module("other kernel");
+	module("web kernel memory=64M");
+	parse();
+	assert_int_equal(sentence_count, 1);
+	assert_string_equal(sentences[0], "module 3 (web): \"kernel\": a second kernel for this "
+					  "guest; expected one");
+	assert_int_equal(config.guest_count, 1);
+	assert_string_equal(config.guests[0].name, "other");
+
+	begin();
+	module("web kernel");
+	module("web initrd");
+	module("web initrd");
+	parse();
+	assert_int_equal(sentence_count, 1);
+	assert_string_equal(sentences[0], "module 3 (web): \"initrd\": a second initrd for this "
+					  "guest; expected at most one");
+	assert_int_equal(config.guest_count, 0);
+
+	begin();
+	module("web kernel");
+	module("web initrd gz");
+	parse();
+	assert_int_equal(sentence_count, 1);
+	assert_string_equal(sentences[0],
+			    "module 2 (web): \"gz\": expected nothing after the word initrd");
+	assert_int_equal(config.guest_count, 0);
+}
+
+/* A fault costs its own guest; the others keep their order; all faults of a line are told. */
+static void test_others_start(void **state)
+{
+	(void)state;
+	begin();
+	module("one kernel memory=0 weight=0");
+	module("two kernel weight=3");
+	module("");
+	module("three initrd");
+	module("four kernel");
+	module("one initrd");
+	module("five kernl");
+	module("five initrd");
+	parse();
+	assert_int_equal(sentence_count, 5);
+	assert_non_null(strstr(sentences[0], "module 1 (one): \"memory=0\""));
+	assert_non_null(strstr(sentences[1], "module 1 (one): \"weight=0\""));
+	assert_non_null(strstr(sentences[2], "module 3: "));
+	assert_non_null(strstr(sentences[3], "module 7 (five): \"kernl\""));
+	assert_non_null(strstr(sentences[4], "module 4 (three): \"initrd\""));
+	assert_int_equal(config.guest_count, 2);
+	assert_string_equal(config.guests[0].name, "two");
+	assert_int_equal(config.guests[0].weight, 3);
+	assert_string_equal(config.guests[1].name, "four");
+}
+
+static void test_too_many_guests(void **state)
+{
+	(void)state;
+	begin();
+	for (int i = 0; i <= CONFIG_MAX_GUESTS; i++) {
+		char words[32];
+
+		snprintf(words, sizeof(words), "guest%d kernel", i);
+		module(words);
+	}
+	parse();
+	assert_int_equal(sentence_count, 1);
+	assert_string_equal(sentences[0],
+			    "module 33 (guest32): \"guest32\": expected no more than 32 guests");
+	assert_int_equal(config.guest_count, CONFIG_MAX_GUESTS);
+}
+
+static void test_long_lines(void **state)
+{
+	char words[BOOT_STRING_MAX];
+
+	(void)state;
+	begin();
+	module("web kernel -- console=ttyS0")->cut = true;
+	parse();
+	assert_int_equal(sentence_count, 1);
+	assert_string_equal(sentences[0], "module 1 (web): the line is too long; expected at most "
+					  "1023 characters");
+	assert_int_equal(config.guest_count, 0);
+
+	/* One endless word: quoted only in part, in every place that a word can have. */
+	memset(words, 'x', sizeof(words));
+	words[sizeof(words) - 1] = '\0';
+	for (int i = 0; i < 3; i++) {
+		static const char *const before[] = {"", "web ", "web kernel "};
+
+		begin();
+		memcpy(words, before[i], strlen(before[i]));
+		module(words);
+		parse();
+		assert_int_equal(sentence_count, 1);
+		assert_true(strlen(sentences[0]) < 256);
+		assert_int_equal(config.guest_count, 0);
+	}
+}
+
+static void test_boot_line(void **state)
+{
+	(void)state;
+	begin();
+	module("web kernel");
+	strcpy(boot.cmdline, "idle=halt idel=poweroff idle=now");
+	parse();
+	assert_int_equal(sentence_count, 2);
+	assert_string_equal(sentences[0],
+			    "boot line: \"idel=poweroff\": ignored; expected idle=halt "
+			    "or idle=poweroff");
+	assert_string_equal(sentences[1], "boot line: \"idle=now\": ignored; expected idle=halt or "
+					  "idle=poweroff");
+	assert_int_equal(config.when_idle, CONFIG_IDLE_HALT);
+	assert_int_equal(config.guest_count, 1);
+
+	begin();
+	strcpy(boot.cmdline, "idle=poweroff ");
+	boot.cmdline_cut = true;
+	parse();
+	assert_int_equal(sentence_count, 1);
+	assert_string_equal(sentences[0], "boot line: \"idle=poweroff\": the line is cut here; "
+					  "expected at most 1023 characters");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good_lines),   cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_sentences),    cmocka_unit_test(test_two_of_a_kind),
+		cmocka_unit_test(test_others_start), cmocka_unit_test(test_too_many_guests),
+		cmocka_unit_test(test_long_lines),   cmocka_unit_test(test_boot_line),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
