@@ -13,14 +13,20 @@
 struct vm;
 
 struct ioapic {
-	uint32_t select;
+	uint32_t id;	 /* as in its register: bits 27:24; nothing depends on it */
+	uint32_t select; /* register that the window shows */
 	uint64_t redirection[IOAPIC_PINS];
 	uint32_t level; /* a bit a pin: the line's level now */
 };
 
+/* ioapic_reset - power-on state: all pins masked. */
 void ioapic_reset(struct ioapic *ioapic);
 
-/* ioapic_set_line - a device's interrupt line changes. Context: vm->lock held. */
+/*
+ * ioapic_set_line - a device's interrupt line changes
+ * @high: asserted; the polarity that the guest programs is stored, but means nothing here
+ * Context: vm->lock held.
+ */
 void ioapic_set_line(struct vm *vm, unsigned int pin, bool high);
 
 /* ioapic_eoi - a local APIC broadcasts the end of a level-triggered vector. Context: vm->lock held.

@@ -10,27 +10,75 @@
 #include "core/types.h"
 
 struct vcpu;
+struct vm;
 
+/* The clock that the timer's divider starts from, in Hz: one count is one nanosecond. */
+#define LAPIC_BUS_HZ 1000000000u
+
+/* The local vector table. There is no entry for corrected machine checks (CMCI). */
+enum lapic_lvt {
+	LAPIC_LVT_TIMER,
+	LAPIC_LVT_THERMAL,
+	LAPIC_LVT_PERFORMANCE,
+	LAPIC_LVT_LINT0,
+	LAPIC_LVT_LINT1,
+	LAPIC_LVT_ERROR,
+	LAPIC_LVT_COUNT
+};
+
+/*
+ * Written by the vCPU's own CPU only, but for what is marked atomic; other CPUs read base_msr, svr,
+ * ldr, dfr and lvt to find out whether an interrupt is for this vCPU.
+ */
 struct lapic {
 	uint64_t base_msr; /* IA32_APIC_BASE */
 	uint32_t id;	   /* x2APIC id */
-	uint32_t tpr, svr, ldr, dfr, esr, esr_shadow;
-	uint32_t lvt[7]; /* CMCI, timer, thermal, performance, LINT0, LINT1, error: see lapic.c */
+	uint32_t tpr, svr, ldr, dfr;
+	uint32_t esr;	     /* as the guest reads it */
+	uint32_t esr_shadow; /* atomic: errors since the guest last wrote ESR */
+	uint32_t lvt[LAPIC_LVT_COUNT];
 	uint64_t icr;
 	uint32_t timer_initial, timer_divide;
 	uint64_t timer_deadline; /* host TSC of the next timer interrupt; TIME_NEVER: none */
 	uint64_t tsc_deadline;	 /* guest's IA32_TSC_DEADLINE */
-	uint32_t isr[8], tmr[8];
+	uint32_t isr[8];
+	uint32_t tmr[8];     /* atomic */
 	uint32_t irr[8];     /* atomic: any CPU sets bits */
 	bool init_pending;   /* atomic, with sipi_vector: from other vCPUs */
 	int16_t sipi_vector; /* -1: none */
 };
 
-/* lapic_reset - power-on (or INIT) state of vCPU @id. */
+/* An interrupt message on its way to the local APICs of a VM. */
+struct lapic_message {
+	uint32_t dest; /* a physical id or a logical set */
+	bool logical;
+	bool narrow; /* @dest has 8 bits: from an I/O APIC or an xAPIC */
+	bool level;
+	uint8_t mode; /* LAPIC_MODE_* */
+	uint8_t vector;
+};
+
+#define LAPIC_MODE_FIXED	   0
+#define LAPIC_MODE_LOWEST_PRIORITY 1
+#define LAPIC_MODE_INIT		   5
+#define LAPIC_MODE_STARTUP	   6
+
+/* lapic_reset - power-on state of vCPU @id. Context: nobody else uses the vCPU yet. */
 void lapic_reset(struct lapic *lapic, uint32_t id);
 
-/* lapic_raise - an interrupt for this vCPU; sets IRR, (level: TMR), kicks. Context: any CPU. */
-void lapic_raise(struct vcpu *vcpu, uint8_t vector, bool level);
+/*
+ * lapic_raise - an interrupt for this vCPU; sets IRR, (level: TMR), kicks
+ * Returns whether the local APIC accepted it: it does not while disabled, or for vectors below 16.
+ * Context: any CPU, any locks.
+ */
+bool lapic_raise(struct vcpu *vcpu, uint8_t vector, bool level);
+
+/*
+ * lapic_deliver - bring a message to the vCPUs it names
+ * Lowest priority goes to the first vCPU that accepts. Delivery modes without a constant above are
+ * dropped. Returns whether anybody accepted. Context: any CPU, any locks.
+ */
+bool lapic_deliver(struct vm *vm, const struct lapic_message *message);
 
 /*
  * lapic_pending - the vector to inject next, or -1 when none beats the processor priority
@@ -43,10 +91,14 @@ void lapic_accept(struct vcpu *vcpu, uint8_t vector);
 /* lapic_poll_timer - raise the timer's interrupt when @now (host TSC) has reached its deadline. */
 void lapic_poll_timer(struct vcpu *vcpu, uint64_t now);
 
+/* lapic_tsc_changed - arch.tsc_offset has a new value: move an armed TSC deadline with it. */
+void lapic_tsc_changed(struct vcpu *vcpu);
+
 /*
  * lapic_mmio_read/write - xAPIC page, offset 0..0xfff; -ENODEV when not in xAPIC mode
  * lapic_msr_read/write	 - x2APIC MSRs 0x800..0x8ff, IA32_APIC_BASE, IA32_TSC_DEADLINE
  * Return 0, or -EINVAL: the access is answered with #GP.
+ * Context: the vCPU's own CPU, vm->lock not held.
  */
 int lapic_mmio_read(struct vcpu *vcpu, uint32_t offset, uint32_t *value);
 int lapic_mmio_write(struct vcpu *vcpu, uint32_t offset, uint32_t value);

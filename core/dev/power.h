@@ -12,6 +12,8 @@
 #define POWER_PORT_SLEEP_CONTROL 0x600
 #define POWER_PORT_SLEEP_STATUS	 0x601
 #define POWER_PORT_RESET	 0x602
+#define POWER_PORT_KEYBOARD	 0x64  /* keyboard controller: command register */
+#define POWER_PORT_CHIPSET	 0xcf9 /* reset control register; byte accesses only */
 #define POWER_RESET_VALUE	 0x01
 #define POWER_SLEEP_TYPE_S5	 5 /* as \_S5 in the DSDT says */
 
@@ -22,10 +24,9 @@ struct power {
 };
 
 /*
- * power_read, power_write - port accesses that power_owns() claims. A power-off or reset ends in
- * vm_stop(). Context: vm->lock not held.
+ * power_read, power_write - one byte at one of the ports above
+ * A power-off or reset ends in vm_stop(). Context: vm->lock not held.
  */
-bool power_owns(uint16_t port);
 uint8_t power_read(struct vm *vm, uint16_t port);
 void power_write(struct vm *vm, uint16_t port, uint8_t value);
 

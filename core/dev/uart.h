@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guest's 16550 at 0x3f8, interrupt line 4. Output goes line by line to the hypervisor's
+ * The guest's 16550A at 0x3f8, interrupt line 4. Output goes line by line to the hypervisor's
  * console with the guest's name in front.
  * Documents: TI TL16C550C datasheet.
  */
@@ -12,8 +12,9 @@
 #define UART_PORT      0x3f8
 #define UART_PORTS     8
 #define UART_IRQ       4
-#define UART_LINE_MAX  200
-#define UART_INPUT_MAX 64 /* a power of two */
+#define UART_FIFO      16  /* bytes, as the chip has: what the loopback test finds */
+#define UART_LINE_MAX  200 /* longer lines are printed in pieces */
+#define UART_INPUT_MAX 64  /* a power of two */
 
 struct vm;
 
@@ -23,10 +24,13 @@ struct uart {
 	bool thr_empty_pending;	  /* the transmit interrupt is due */
 	char line[UART_LINE_MAX]; /* output not yet printed: up to the next newline */
 	uint32_t line_len;
+	uint8_t escape; /* where in an escape sequence the output is: enum escape in uart.c */
 	uint8_t input[UART_INPUT_MAX];
-	uint32_t input_head, input_tail;
+	uint32_t input_head, input_tail; /* count up for ever; head - tail bytes are waiting */
+	bool overrun;			 /* input was dropped since the guest last read LSR */
 };
 
+/* uart_reset - power-on state. */
 void uart_reset(struct uart *uart);
 
 /* uart_read, uart_write - register 0..7. Context: vm->lock held. */
