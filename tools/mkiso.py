@@ -22,7 +22,7 @@ from typing import NamedTuple
 # What the menu below needs; grub-mkrescue would otherwise copy, and GRUB search, all of them.
 GRUB_MODULES = "multiboot2 normal boot iso9660 part_msdos part_gpt search serial terminal echo all_video"
 
-# UEFI systems without a UART: the framebuffer is the console.
+# all_video: on UEFI systems without a UART the framebuffer is Tidepool's console.
 GRUB_HEADER = """\
 serial --unit=0 --speed=115200
 terminal_input serial console
@@ -49,7 +49,7 @@ class IsoError(Exception):
 def _checked_words(words: str) -> str:
     """Return words as GRUB must read them: its script language has characters of its own."""
     for char in words:
-        if not char.isprintable() or char in "'\"\\${}();<>|&":
+        if not char.isprintable() or char in "'\"\\${}();<>|&#":
             raise IsoError(f"module words hold {char!r}, which a GRUB menu cannot carry: {words}")
     return words
 

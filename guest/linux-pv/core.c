@@ -7,6 +7,7 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/errno.h>
 #include <linux/init.h>
 #include <linux/module.h>
 #include <linux/notifier.h>
@@ -64,7 +65,7 @@ static int tidepool_notify_pm(struct notifier_block *block, unsigned long event,
 	if (event != PM_HIBERNATION_PREPARE)
 		return NOTIFY_DONE;
 	pr_err("no hibernation while this driver is loaded: its pages would be lost\n");
-	return NOTIFY_BAD;
+	return notifier_from_errno(-EBUSY);
 }
 
 static struct notifier_block pm_notifier = {
