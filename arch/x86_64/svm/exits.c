@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From the processor's exit code to enum exit_kind
+ *
+ * One const table; a code that is not in it becomes EXIT_UNHANDLED and stops the guest.
+ * Documents: APM vol. 2, appendix C "SVM Intercept Exit Codes", 15.9 "Instruction Intercepts",
+ * 15.33 "Decode Assists", 15.7.1 "State Saved on Exit".
+ */
+#include "arch/x86_64/svm/svm.h"
+#include "arch/x86_64/cpu/cpu.h"
+#include "arch/x86_64/vcpu/policy.h"
+#include "core/console.h"
+#include "core/string.h"
+#include "core/vm/vm.h"
+
+#define INSN_MAX 15 /* bytes of an instruction */
+
+struct exit_rule {
+	enum exit_kind kind; /* the decode function may say otherwise */
+	/*
+	 * Of the instruction, for CPUs that do not save the next RIP: without prefixes, which mean
+	 * nothing to these instructions and which no compiler or assembler puts there.
+	 */
+	uint8_t length;
+	void (*decode)(struct vcpu *vcpu, const struct vmcb_control *control);
+};
+
+static void decode_io(struct vcpu *vcpu, const struct vmcb_control *control)
+{
+	uint64_t info = control->exit_info1;
+
+	vcpu->exit.io.port = (uint16_t)(info >> IOIO_PORT_SHIFT);
+	vcpu->exit.io.size = (info >> IOIO_SIZE_SHIFT) & IOIO_SIZE_MASK;
+	vcpu->exit.io.in = info & IOIO_IN;
+	vcpu->exit.io.string = info & IOIO_STRING;
+	vcpu->exit.io.rep = info & IOIO_REP;
+	svm_of(vcpu)->next_rip = control->exit_info2; /* on every CPU */
+}
+
+static void decode_msr(struct vcpu *vcpu, const struct vmcb_control *control)
+{
+	vcpu->exit.kind = control->exit_info1 ? EXIT_MSR_WRITE : EXIT_MSR_READ;
+}
+
+/* All of a guest's RAM is mapped from the start, so this is no RAM. */
+static void decode_nested_fault(struct vcpu *vcpu, const struct vmcb_control *control)
+{
+	/*
+	 * Device memory as stack, descriptor table or page table: there is no instruction that
+	 * could be emulated, and no guest does it on purpose.
+	 */
+	if (control->exit_int_info & EVENT_VALID || control->exit_info1 & NPF_TABLE_WALK) {
+		vcpu->exit.kind = EXIT_UNHANDLED;
+		return;
+	}
+	vcpu->exit.mmio.gpa = control->exit_info2;
+	vcpu->exit.mmio.write = control->exit_info1 & NPF_WRITE;
+	vcpu->exit.mmio.fetch = control->exit_info1 & NPF_FETCH;
+	vcpu->exit.mmio.insn_count = 0;
+	if (svm_has(SVM_FEATURE_DECODE_ASSISTS) && control->insn_count <= INSN_MAX) {
+		vcpu->exit.mmio.insn_count = control->insn_count;
+		memcpy(vcpu->exit.mmio.insn, control->insn_bytes, INSN_MAX);
+	}
+}
+
+/* What the guest would have got without the intercept. */
+static void decode_debug(struct vcpu *vcpu, const struct vmcb_control *control)
+{
+	(void)control;
+	svm_inject_exception(vcpu, VECTOR_DB, -1);
+}
+
+static void decode_alignment(struct vcpu *vcpu, const struct vmcb_control *control)
+{
+	svm_inject_exception(vcpu, VECTOR_AC, (int64_t)(control->exit_info1 & UINT32_MAX));
+}
+
+/* Reads the instruction at RIP as far as its pages are there. Returns the number of bytes. */
+static unsigned int fetch_insn(struct vcpu *vcpu, const struct vcpu_paging *paging, bool code64,
+			       uint8_t insn[INSN_MAX])
+{
+	unsigned int count = 0;
+	uint32_t error_code;
+	gpa_t gpa;
+
+	while (count < INSN_MAX) {
+		gva_t gva = paging->rip + count;
+		size_t chunk;
+
+		if (!code64)
+			gva = (uint32_t)(gva + paging->cs_base);
+		chunk = PAGE_SIZE - (gva & (PAGE_SIZE - 1));
+		if (chunk > INSN_MAX - count)
+			chunk = INSN_MAX - count;
+		if (guest_translate(vcpu, gva, false, true, &gpa, &error_code) < 0 ||
+		    vm_read_guest(vcpu->vm, gpa, insn + count, chunk) < 0)
+			break;
+		count += (unsigned int)chunk;
+	}
+	return count;
+}
+
+static bool is_legacy_prefix(uint8_t byte)
+{
+	static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
+					   0x66, 0x67, 0xf0, 0xf2, 0xf3};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(prefixes); i++)
+		if (prefixes[i] == byte)
+			return true;
+	return false;
+}
+
+/*
+ * MOV to or from CR8, for CPUs without decode assists: prefixes, REX, 0F 20 or 0F 22, ModRM.
+ * Returns the instruction's length, 0 if it is something else.
+ */
+static unsigned int decode_mov_cr(const uint8_t *insn, unsigned int count, bool code64,
+				  uint8_t *gpr)
+{
+	unsigned int i = 0;
+	uint8_t rex = 0;
+
+	while (i < count && is_legacy_prefix(insn[i]))
+		i++;
+	if (i < count && code64 && (insn[i] & 0xf0) == 0x40)
+		rex = insn[i++];
+	if (count - i < 3 || insn[i] != 0x0f || (insn[i + 1] != 0x20 && insn[i + 1] != 0x22))
+		return 0;
+	*gpr = (uint8_t)((insn[i + 2] & 7) | (rex & 1) << 3);
+	return i + 3;
+}
+
+static void decode_cr8(struct vcpu *vcpu, const struct vmcb_control *control)
+{
+	struct vcpu_paging paging;
+	uint8_t insn[INSN_MAX];
+	unsigned int length;
+	bool code64;
+
+	vcpu->exit.cr8.write = control->exit_code == VMEXIT_CR8_WRITE;
+	if (svm_has(SVM_FEATURE_DECODE_ASSISTS) && control->exit_info1 & CR_EXIT_DECODED) {
+		vcpu->exit.cr8.gpr = control->exit_info1 & CR_EXIT_GPR_MASK;
+		if (svm_has(SVM_FEATURE_NEXT_RIP))
+			return;
+	}
+	svm_get_paging(vcpu, &paging);
+	code64 = paging.efer & EFER_LMA && paging.cs_attr & ATTR_CODE_L;
+	length = decode_mov_cr(insn, fetch_insn(vcpu, &paging, code64, insn), code64,
+			       &vcpu->exit.cr8.gpr);
+	if (!length)
+		vcpu->exit.kind = EXIT_UNHANDLED;
+	svm_of(vcpu)->next_rip = paging.rip + length;
+}
+
+static void decode_invalid(struct vcpu *vcpu, const struct vmcb_control *control)
+{
+	(void)control;
+	svm_explain_invalid(vcpu);
+}
+
+static const struct exit_rule rules[] = {
+	[VMEXIT_CR8_READ] = {.kind = EXIT_CR8, .decode = decode_cr8},
+	[VMEXIT_CR8_WRITE] = {.kind = EXIT_CR8, .decode = decode_cr8},
+	[VMEXIT_EXCEPTION(VECTOR_DB)] = {.kind = EXIT_NONE, .decode = decode_debug},
+	[VMEXIT_EXCEPTION(VECTOR_AC)] = {.kind = EXIT_NONE, .decode = decode_alignment},
+	[VMEXIT_EXCEPTION(
+		VECTOR_MC)] = {.kind = EXIT_UNHANDLED}, /* its memory is bad: only it stops */
+	/* These four stay pending: they arrive at the host when GIF and IF are set again. */
+	[VMEXIT_INTR] = {.kind = EXIT_INTERRUPT},
+	[VMEXIT_NMI] = {.kind = EXIT_INTERRUPT},
+	[VMEXIT_SMI] = {.kind = EXIT_INTERRUPT},
+	[VMEXIT_INIT] = {.kind = EXIT_INTERRUPT},
+	[VMEXIT_VINTR] = {.kind = EXIT_IRQ_WINDOW},
+	[VMEXIT_RDPMC] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_CPUID] = {.kind = EXIT_CPUID, .length = 2},
+	[VMEXIT_RSM] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_INVD] = {.kind = EXIT_CACHE, .length = 2},
+	[VMEXIT_PAUSE] = {.kind = EXIT_PAUSE, .length = 2},
+	[VMEXIT_HLT] = {.kind = EXIT_HLT, .length = 1},
+	[VMEXIT_INVLPGA] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_IOIO] = {.kind = EXIT_IO, .decode = decode_io},
+	[VMEXIT_MSR] = {.kind = EXIT_MSR_READ, .length = 2, .decode = decode_msr},
+	[VMEXIT_TASK_SWITCH] = {.kind = EXIT_UNHANDLED}, /* of 32-bit systems long gone */
+	[VMEXIT_SHUTDOWN] = {.kind = EXIT_TRIPLE_FAULT},
+	[VMEXIT_VMRUN] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_VMLOAD] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_VMSAVE] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_STGI] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_CLGI] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_SKINIT] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_WBINVD] = {.kind = EXIT_CACHE, .length = 2},
+	[VMEXIT_MONITOR] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_MWAIT] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_MWAIT_ARMED] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_XSETBV] = {.kind = EXIT_XSETBV, .length = 3},
+	[VMEXIT_RDPRU] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_INVLPGB] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_MCOMMIT] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_TLBSYNC] = {.kind = EXIT_UNDEFINED},
+};
+
+/* Those that would make the table long. */
+static const struct exit_rule nested_fault_rule = {.kind = EXIT_MMIO,
+						   .decode = decode_nested_fault};
+static const struct exit_rule invalid_rule = {.kind = EXIT_ENTRY_FAILED, .decode = decode_invalid};
+static const struct exit_rule unknown_rule = {.kind = EXIT_UNHANDLED};
+
+static const struct exit_rule *find_rule(uint32_t code)
+{
+	if (code == VMEXIT_NPF)
+		return &nested_fault_rule;
+	if (code == VMEXIT_INVALID)
+		return &invalid_rule;
+	if (code >= ARRAY_SIZE(rules) || (rules[code].kind == EXIT_NONE && !rules[code].decode))
+		return &unknown_rule;
+	return &rules[code];
+}
+
+void svm_decode_exit(struct vcpu *vcpu)
+{
+	const struct vmcb *vmcb = vmcb_of(vcpu);
+	const struct exit_rule *rule = find_rule(vmcb->control.exit_code);
+
+	vcpu->exit.kind = rule->kind;
+	vcpu->exit.reason = vmcb->control.exit_code;
+	if (svm_has(SVM_FEATURE_NEXT_RIP))
+		svm_of(vcpu)->next_rip = vmcb->control.next_rip;
+	else
+		svm_of(vcpu)->next_rip = vmcb->save.rip + rule->length;
+	if (rule->decode)
+		rule->decode(vcpu, &vmcb->control);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Events into the guest: EVENTINJ delivers one at the next VMRUN; a virtual interrupt that is never
+ * delivered, only intercepted, tells when the guest can take the next.
+ *
+ * Documents: APM vol. 2, 15.20 "Event Injection", 15.21 "Interrupt and Local APIC Support",
+ * 15.7.2 "EXITINTINFO".
+ */
+#include "arch/x86_64/svm/svm.h"
+#include "arch/x86_64/cpu/cpu.h"
+
+void svm_skip_insn(struct vcpu *vcpu, unsigned int len)
+{
+	struct vmcb *vmcb = vmcb_of(vcpu);
+
+	if (len)
+		vmcb->save.rip += len;
+	else
+		vmcb->save.rip = svm_of(vcpu)->next_rip;
+	vmcb->control.interrupt_shadow = 0;
+}
+
+/*
+ * Where an event is queued already, the exception takes its place: queued are only events whose
+ * delivery met this exception, and what we inject then (#DB, #AC) is of the class that replaces
+ * (APM vol. 2, table 8-5 "Simultaneous Interrupts").
+ */
+void svm_inject_exception(struct vcpu *vcpu, uint8_t vector, int64_t error_code)
+{
+	struct vmcb *vmcb = vmcb_of(vcpu);
+	uint64_t event = EVENT_VALID | EVENT_TYPE_EXCEPTION | vector;
+
+	/* Real mode pushes no error codes. */
+	if (error_code >= 0 && vmcb->save.cr0 & CR0_PE)
+		event |= EVENT_ERROR_VALID | (uint64_t)error_code << EVENT_ERROR_SHIFT;
+	if (vector == VECTOR_PF)
+		vmcb->save.cr2 = vcpu->arch.cr2;
+	vmcb->control.event_inj = event;
+}
+
+bool svm_irq_ready(struct vcpu *vcpu)
+{
+	const struct vmcb *vmcb = vmcb_of(vcpu);
+
+	return vmcb->save.rflags & RFLAGS_IF &&
+	       !(vmcb->control.interrupt_shadow & INTERRUPT_SHADOW) &&
+	       !(vmcb->control.event_inj & EVENT_VALID);
+}
+
+void svm_inject_irq(struct vcpu *vcpu, uint8_t vector)
+{
+	vmcb_of(vcpu)->control.event_inj = EVENT_VALID | EVENT_TYPE_INTR | vector;
+}
+
+/* The intercept of VINTR is always on; V_IRQ alone decides. Its vector is never looked at. */
+void svm_irq_window(struct vcpu *vcpu, bool on)
+{
+	struct vmcb_control *control = &vmcb_of(vcpu)->control;
+
+	if (on)
+		control->int_control |= (uint32_t)(V_IRQ | V_INTR_PRIO_MAX | V_IGN_TPR);
+	else
+		control->int_control &= (uint32_t) ~(V_IRQ | V_INTR_PRIO_MAX | V_IGN_TPR);
+}
+
+/*
+ * INT n, INT3 and INTO are not queued: the guest's RIP still points at the instruction, which
+ * makes the event again.
+ */
+void svm_requeue_event(struct vcpu *vcpu)
+{
+	struct vmcb_control *control = &vmcb_of(vcpu)->control;
+	uint64_t event = control->exit_int_info;
+	uint64_t vector = event & EVENT_VECTOR;
+	bool by_instruction = (event & EVENT_TYPE) == EVENT_TYPE_SOFTWARE ||
+			      ((event & EVENT_TYPE) == EVENT_TYPE_EXCEPTION &&
+			       (vector == VECTOR_BP || vector == VECTOR_OF));
+
+	control->event_inj = event & EVENT_VALID && !by_instruction ? event : 0;
+}

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * AMD-V: what a CPU must have, switching it on, address space identifiers, running a vCPU
+ *
+ * Documents: APM vol. 2, 15.4 "Enabling SVM", 15.5 "VMRUN Instruction", 15.16 "TLB Control",
+ * 15.30 "SVM Related MSRs"; vol. 3, appendix E "Obtaining Processor Information Via the CPUID
+ * Instruction", function 8000_000Ah.
+ */
+#include "arch/x86_64/svm/svm.h"
+#include "arch/x86_64/cpu/cpu.h"
+#include "arch/x86_64/cpu/paging.h"
+#include "arch/x86_64/cpu/percpu.h"
+#include "arch/x86_64/vcpu/policy.h"
+#include "core/console.h"
+#include "core/errno.h"
+#include "core/frames.h"
+
+#define CPUID_EXT_MAX		0x80000000u
+#define CPUID_EXT_FEATURES	0x80000001u
+#define CPUID_SVM		0x8000000au
+#define EXT_FEATURES_ECX_SVM	BIT(2)
+#define EXT_FEATURES_EDX_RDTSCP BIT(27)
+
+#define ASID_FIRST 1u /* 0 is the host */
+
+/* What is used of SVM; a later CPU must have what the first one has. */
+static const struct {
+	uint64_t bit;
+	const char *name;
+	bool required;
+} features[] = {
+	{SVM_FEATURE_NPT, "nested paging (NPT)", true},
+	{SVM_FEATURE_NEXT_RIP, "next-RIP save", false},
+	{SVM_FEATURE_DECODE_ASSISTS, "decode assists", false},
+	{SVM_FEATURE_PAUSE_FILTER, "PAUSE filter", false},
+	{SVM_FEATURE_PAUSE_THRESHOLD, "PAUSE filter threshold", false},
+};
+
+static bool boot_cpu_enabled;
+static uint64_t boot_cpu_features;
+static bool has_tsc_aux;
+
+/*
+ * Each CPU deals out its ASIDs in turn. A vCPU keeps its own while it stays on the CPU and the
+ * CPU is in the same generation; when none is left, the whole TLB is flushed and a new generation
+ * starts. So a vCPU never meets translations of another, or its own old ones, however few ASIDs
+ * there are, and no CPU needs to flush by ASID. Used by its own CPU only.
+ */
+static struct asid_pool {
+	uint64_t generation; /* from 1 */
+	uint32_t next;
+	uint32_t count; /* ASIDs that the CPU has, the host's included */
+} asid_pools[PCPU_MAX];
+
+bool svm_has(uint64_t feature)
+{
+	return boot_cpu_features & feature;
+}
+
+static int refuse(const char *what)
+{
+	printk("tidepool: CPU %u: %s\n", this_cpu()->index, what);
+	return -ENODEV;
+}
+
+static int svm_cpu_check(void)
+{
+	uint32_t max = cpuid_eax(CPUID_EXT_MAX, 0);
+	struct cpuid_regs svm;
+	uint64_t vm_cr;
+
+	if (max < CPUID_EXT_FEATURES ||
+	    !(cpuid_ecx(CPUID_EXT_FEATURES, 0) & EXT_FEATURES_ECX_SVM) || max < CPUID_SVM)
+		return refuse("has no AMD-V (SVM)");
+	/* A CPU, or an emulator, without the register has nothing that could be locked. */
+	if (rdmsr_safe(MSR_VM_CR, &vm_cr) < 0)
+		vm_cr = 0;
+	if (vm_cr & VM_CR_SVMDIS && vm_cr & VM_CR_LOCK)
+		return refuse("AMD-V (SVM) is switched off and locked by the firmware; enable it "
+			      "in the firmware's set-up");
+
+	svm = cpuid(CPUID_SVM, 0);
+	for (unsigned int i = 0; i < ARRAY_SIZE(features); i++) {
+		if (svm.edx & features[i].bit)
+			continue;
+		if (features[i].required) {
+			printk("tidepool: CPU %u: AMD-V (SVM) lacks %s, which Tidepool needs\n",
+			       this_cpu()->index, features[i].name);
+			return -ENODEV;
+		}
+		if (boot_cpu_enabled && svm_has(features[i].bit)) {
+			printk("tidepool: CPU %u: AMD-V (SVM) lacks %s, which CPU 0 has\n",
+			       this_cpu()->index, features[i].name);
+			return -ENODEV;
+		}
+	}
+	if (svm.ebx <= ASID_FIRST)
+		return refuse("AMD-V (SVM) has no address space identifier (ASID) for guests");
+	return 0;
+}
+
+/* What later CPUs are compared with, and what all vCPUs share. */
+static void init_boot_cpu(void)
+{
+	boot_cpu_features = cpuid_edx(CPUID_SVM, 0);
+	has_tsc_aux = cpuid_edx(CPUID_EXT_FEATURES, 0) & EXT_FEATURES_EDX_RDTSCP;
+	svm_maps_init();
+	boot_cpu_enabled = true;
+}
+
+static int svm_cpu_enable(struct pcpu *cpu)
+{
+	void *host_area = frame_alloc();
+	uint64_t vm_cr;
+
+	cpu->virt_area = frame_alloc();
+	if (!host_area || !cpu->virt_area) {
+		printk("tidepool: CPU %u: no memory for AMD-V's (SVM's) save areas\n", cpu->index);
+		if (host_area)
+			frame_free(host_area);
+		if (cpu->virt_area)
+			frame_free(cpu->virt_area);
+		cpu->virt_area = NULL;
+		return -ENOMEM;
+	}
+	if (!boot_cpu_enabled)
+		init_boot_cpu();
+
+	if (rdmsr_safe(MSR_VM_CR, &vm_cr) == 0 && vm_cr & VM_CR_SVMDIS)
+		wrmsr(MSR_VM_CR, vm_cr & ~VM_CR_SVMDIS); /* not locked: svm_cpu_check() */
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
+	wrmsr(MSR_VM_HSAVE_PA, virt_to_phys(cpu->virt_area));
+
+	/* The host's half of what VMLOAD moves does not change any more: saved once. */
+	cpu->virt_host_area = virt_to_phys(host_area);
+	__asm__ volatile("vmsave %%rax" : : "a"(cpu->virt_host_area) : "memory");
+
+	/* No ASID is left in generation 0, which no vCPU is in: the first to come flushes. */
+	asid_pools[cpu->index].count = cpuid_ebx(CPUID_SVM, 0);
+	asid_pools[cpu->index].next = asid_pools[cpu->index].count;
+	return 0;
+}
+
+static void take_asid(struct vcpu *vcpu, uint32_t cpu)
+{
+	struct vmcb_control *control = &vmcb_of(vcpu)->control;
+	struct asid_pool *pool = &asid_pools[cpu];
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	if (svm->asid_cpu == cpu && svm->asid_generation == pool->generation)
+		return;
+	if (pool->next >= pool->count) {
+		pool->generation++;
+		pool->next = ASID_FIRST;
+		control->tlb_control = TLB_FLUSH_ALL;
+	}
+	control->asid = pool->next++;
+	svm->asid_cpu = cpu;
+	svm->asid_generation = pool->generation;
+}
+
+static void svm_vcpu_load(struct vcpu *vcpu)
+{
+	const uint64_t *dr = svm_of(vcpu)->dr;
+
+	take_asid(vcpu, this_cpu()->index);
+	if (has_tsc_aux)
+		wrmsr(MSR_TSC_AUX, vcpu->arch.tsc_aux);
+	write_dr0(dr[0]);
+	write_dr1(dr[1]);
+	write_dr2(dr[2]);
+	write_dr3(dr[3]);
+	fpu_load(vcpu);
+}
+
+/*
+ * The guest's writes of TSC_AUX exit, so arch.tsc_aux is up to date. The next vCPU overwrites what
+ * is left behind here, and the host uses none of it.
+ */
+static void svm_vcpu_unload(struct vcpu *vcpu)
+{
+	uint64_t *dr = svm_of(vcpu)->dr;
+
+	fpu_unload(vcpu);
+	dr[0] = read_dr0();
+	dr[1] = read_dr1();
+	dr[2] = read_dr2();
+	dr[3] = read_dr3();
+}
+
+static void svm_run(struct vcpu *vcpu)
+{
+	struct vmcb *vmcb = vmcb_of(vcpu);
+
+	vmcb->save.rax = vcpu->arch.gpr[RAX];
+	vmcb->save.rsp = vcpu->arch.gpr[RSP];
+	vmcb->save.g_pat = vcpu->arch.pat;
+	svm_enter(vcpu, this_cpu()->virt_host_area);
+	vcpu->arch.gpr[RAX] = vmcb->save.rax;
+	vcpu->arch.gpr[RSP] = vmcb->save.rsp;
+
+	vmcb->control.tlb_control = TLB_FLUSH_NOTHING;
+	svm_requeue_event(vcpu);
+	svm_decode_exit(vcpu);
+}
+
+const struct virt_ops svm_ops = {
+	.name = "SVM",
+	.cpu_check = svm_cpu_check,
+	.cpu_enable = svm_cpu_enable,
+	.vm_init = svm_vm_init,
+	.vm_free = svm_vm_free,
+	.vm_map_block = svm_vm_map_block,
+	.vcpu_init = svm_vcpu_init,
+	.vcpu_free = svm_vcpu_free,
+	.vcpu_load = svm_vcpu_load,
+	.vcpu_unload = svm_vcpu_unload,
+	.run = svm_run,
+	.get_state = svm_get_state,
+	.set_state = svm_set_state,
+	.get_paging = svm_get_paging,
+	.set_efer = svm_set_efer,
+	.get_efer = svm_get_efer,
+	.get_base = svm_get_base,
+	.set_base = svm_set_base,
+	.skip_insn = svm_skip_insn,
+	.inject_exception = svm_inject_exception,
+	.irq_ready = svm_irq_ready,
+	.inject_irq = svm_inject_irq,
+	.irq_window = svm_irq_window,
+	.set_tsc_offset = svm_set_tsc_offset,
+	.dump = svm_dump,
+};

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of the SVM backend know of each other; nobody else includes this.
+ *
+ *   svm.c	checks and enables CPUs, loads and runs vCPUs; the table of operations
+ *   vmcb.c	the control block: power-on contents, guest state in and out, why VMRUN refused it
+ *   exits.c	from the processor's exit code to enum exit_kind
+ *   inject.c	exceptions, interrupts, interrupt window
+ *   npt.c	nested page tables
+ *   maps.c	which ports and MSRs the guest reaches by itself
+ *   entry.S	the world switch, and the hypercall's short way
+ */
+#ifndef ARCH_SVM_SVM_H
+#define ARCH_SVM_SVM_H
+
+#include "arch/x86_64/svm/vmcb.h"
+#include "arch/x86_64/virt.h"
+#include "core/types.h"
+#include "core/vm/vcpu.h"
+
+/* CPUID 8000_000A EDX: what this processor's SVM can do. */
+#define SVM_FEATURE_NPT		    BIT(0)
+#define SVM_FEATURE_LOCK	    BIT(2)
+#define SVM_FEATURE_NEXT_RIP	    BIT(3)
+#define SVM_FEATURE_DECODE_ASSISTS  BIT(7)
+#define SVM_FEATURE_PAUSE_FILTER    BIT(10)
+#define SVM_FEATURE_PAUSE_THRESHOLD BIT(12)
+
+/* svm_has - do all CPUs have this feature? Valid once the boot CPU is enabled. */
+bool svm_has(uint64_t feature);
+
+/* The L bit of struct vcpu_segment's attr: 64-bit code, when EFER.LMA is set. */
+#define ATTR_CODE_L 0x2000u
+
+/* What the backend remembers of a vCPU, in arch.scratch. */
+struct svm_vcpu {
+	uint64_t next_rip;	  /* behind the instruction that made the last exit */
+	uint64_t asid_cpu;	  /* index of the CPU that asid was taken on */
+	uint64_t asid_generation; /* of that CPU; 0: none taken yet */
+	uint64_t dr[4];		  /* DR0 to DR3 when not loaded; the VMCB has DR6 and DR7 */
+};
+
+_Static_assert(sizeof(struct svm_vcpu) <= sizeof(((struct arch_vcpu *)0)->scratch),
+	       "fits the backend's part of a vCPU");
+
+static inline struct svm_vcpu *svm_of(struct vcpu *vcpu)
+{
+	return (struct svm_vcpu *)vcpu->arch.scratch;
+}
+
+static inline struct vmcb *vmcb_of(struct vcpu *vcpu)
+{
+	return vcpu->arch.control;
+}
+
+/*
+ * svm_enter - run the guest until an exit that C has to decide about (entry.S)
+ * @host_area: physical address of the VMCB that keeps the host's half of VMSAVE's state
+ *
+ * Serves hypercalls on the way. RAX and RSP are exchanged through the VMCB.
+ * Context: loaded, interrupts off; returns with them off, GIF set.
+ */
+void svm_enter(struct vcpu *vcpu, hpa_t host_area);
+
+/* vmcb.c; the contracts are those of struct virt_ops in arch/x86_64/virt.h */
+int svm_vcpu_init(struct vcpu *vcpu);
+void svm_vcpu_free(struct vcpu *vcpu);
+void svm_get_state(struct vcpu *vcpu, struct vcpu_state *state);
+void svm_set_state(struct vcpu *vcpu, const struct vcpu_state *state);
+void svm_get_paging(struct vcpu *vcpu, struct vcpu_paging *paging);
+void svm_set_efer(struct vcpu *vcpu, uint64_t efer);
+uint64_t svm_get_efer(struct vcpu *vcpu);
+uint64_t svm_get_base(struct vcpu *vcpu, enum segment seg);
+void svm_set_base(struct vcpu *vcpu, enum segment seg, uint64_t base);
+void svm_set_tsc_offset(struct vcpu *vcpu);
+void svm_dump(struct vcpu *vcpu);
+
+/* svm_explain_invalid - print which of VMRUN's consistency checks the VMCB fails. */
+void svm_explain_invalid(struct vcpu *vcpu);
+
+/* svm_decode_exit - fill vcpu->exit from the VMCB after an exit. (exits.c) */
+void svm_decode_exit(struct vcpu *vcpu);
+
+/* inject.c */
+void svm_skip_insn(struct vcpu *vcpu, unsigned int len);
+void svm_inject_exception(struct vcpu *vcpu, uint8_t vector, int64_t error_code);
+bool svm_irq_ready(struct vcpu *vcpu);
+void svm_inject_irq(struct vcpu *vcpu, uint8_t vector);
+void svm_irq_window(struct vcpu *vcpu, bool on);
+/* svm_requeue_event - what the exit kept from being delivered is injected at the next entry. */
+void svm_requeue_event(struct vcpu *vcpu);
+
+/* npt.c */
+int svm_vm_init(struct vm *vm);
+void svm_vm_free(struct vm *vm);
+int svm_vm_map_block(struct vm *vm, gpa_t gpa, hpa_t hpa, unsigned int prot);
+
+/* maps.c */
+/* svm_maps_init - fill the MSR map. Context: boot CPU, before the first vCPU. */
+void svm_maps_init(void);
+hpa_t svm_iopm_address(void);
+hpa_t svm_msrpm_address(void);
+
+#endif
