@@ -8,3 +8,4 @@ unit_test_tmem_threads := $(tmem_sources) tests/unit/model_host.c
 unit_test_frames := core/frames.c
 unit_test_multiboot2 := boot/multiboot2.c
 unit_test_config := core/config.c
+unit_test_loader := core/vm/loader.c core/vm/loader_common.c core/vm/bzimage.c core/vm/pvh.c core/vm/memory_map.c core/vm/memory.c
