@@ -9,6 +9,14 @@
  */
 void panic(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
+/*
+ * panic_begin - stop the other CPUs and take the console, to print last words in another form
+ *
+ * Returns on the first CPU that calls it; halts any other, and the same one when it comes again.
+ * The caller prints and ends in platform_halt(). Context: any.
+ */
+void panic_begin(void);
+
 /* BUG_ON - a condition that only a bug in the hypervisor can make true. */
 #define BUG_ON(cond)                                                                               \
 	do {                                                                                       \

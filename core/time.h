@@ -16,15 +16,19 @@ extern uint32_t tsc_khz;
 /* time_ticks - the TSC now. Never goes back on one CPU; the same on all within the skew at boot. */
 uint64_t time_ticks(void);
 
-/* time_ns_to_ticks, time_ticks_to_ns - conversions without overflow for spans below 500 years. */
+/*
+ * time_ns_to_ticks, time_ticks_to_ns - conversions, rounded down
+ * Exact as long as the result fits 64 bits. Whole milliseconds and the rest are converted apart:
+ * that keeps the products small without 128-bit division, for which there is no instruction.
+ */
 static inline uint64_t time_ns_to_ticks(uint64_t ns)
 {
-	return (uint64_t)((unsigned __int128)ns * tsc_khz / 1000000u);
+	return ns / NSEC_PER_MSEC * tsc_khz + ns % NSEC_PER_MSEC * tsc_khz / NSEC_PER_MSEC;
 }
 
 static inline uint64_t time_ticks_to_ns(uint64_t ticks)
 {
-	return (uint64_t)((unsigned __int128)ticks * 1000000u / tsc_khz);
+	return ticks / tsc_khz * NSEC_PER_MSEC + ticks % tsc_khz * NSEC_PER_MSEC / tsc_khz;
 }
 
 #endif

@@ -23,6 +23,9 @@
 #define CR0_CD BIT(30)
 #define CR0_PG BIT(31)
 
+/* What the hypervisor runs with: paging, write protection, native x87 errors; caches on, TS off. */
+#define CR0_HOST (CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG)
+
 #define CR3_PCID_MASK 0xfffull
 #define CR3_NO_FLUSH  BIT(63)
 
@@ -80,6 +83,20 @@
 #define XCR0_PKRU      BIT(9)
 #define XCR0_TILECFG   BIT(17)
 #define XCR0_TILEDATA  BIT(18)
+
+/* CPUID bits that the host platform itself looks at. */
+#define CPUID_1_ECX_X2APIC		 BIT(21)
+#define CPUID_1_ECX_TSC_DEADLINE	 BIT(24)
+#define CPUID_1_ECX_XSAVE		 BIT(26)
+#define CPUID_1_ECX_RDRAND		 BIT(30)
+#define CPUID_1_EDX_APIC		 BIT(9)
+#define CPUID_7_EBX_SMEP		 BIT(7)
+#define CPUID_7_EBX_SMAP		 BIT(20)
+#define CPUID_7_ECX_UMIP		 BIT(2)
+#define CPUID_80000001_EDX_NX		 BIT(20)
+#define CPUID_80000001_EDX_PAGE1G	 BIT(26)
+#define CPUID_80000001_EDX_LM		 BIT(29)
+#define CPUID_80000007_EDX_INVARIANT_TSC BIT(8)
 
 /* Vectors that the processor itself raises (SDM vol. 3A, table 6-1). */
 #define VECTOR_DE  0u  /* divide error */

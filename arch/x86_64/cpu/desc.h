@@ -16,6 +16,10 @@
 #define SELECTOR_DATA 0x10
 #define SELECTOR_TSS  0x18
 
+/* Accessed already, so that the processor never writes to the table. */
+#define DESCRIPTOR_CODE 0x00209b0000000000 /* present, DPL 0, execute/read, 64-bit */
+#define DESCRIPTOR_DATA 0x0000930000000000 /* present, DPL 0, read/write */
+
 #define GDT_ENTRIES 5 /* null, code, data, and the TSS's two */
 
 /* Interrupt stack table slots; 0 in a gate means the current stack. */

@@ -40,6 +40,8 @@ void platform_irq_window(void);
 
 /* platform_power_off, platform_reset - end of the machine's run; fall back to halting. */
 void platform_power_off(void) __attribute__((noreturn));
+void platform_reset(void) __attribute__((noreturn));
+/* platform_halt - stop this CPU for good. */
 void platform_halt(void) __attribute__((noreturn));
 
 /* platform_wallclock - seconds since 1970 by the real-time clock at boot. */

@@ -2,7 +2,17 @@
 #ifndef ARCH_CPU_SMP_H
 #define ARCH_CPU_SMP_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+struct acpi_info;
+struct boot_info;
+
+/* smp_reserve_startup_page - find the page below 1 MiB that other CPUs start from. */
+void smp_reserve_startup_page(const struct boot_info *boot);
+
+/* smp_init - @acpi: whose CPUs will be started; kept, not copied. */
+void smp_init(const struct acpi_info *acpi);
 
 /*
  * smp_start_cpus - bring the other CPUs of the MADT up
@@ -22,5 +32,8 @@ void smp_kick(uint32_t cpu);
 
 /* smp_halt_others - stop every other CPU for good, by NMI; for panic(). */
 void smp_halt_others(void);
+
+/* smp_is_halting - is that what an NMI was sent for? */
+bool smp_is_halting(void);
 
 #endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the host's static ACPI tables say: its CPUs, its timer, how to switch it off
+ *
+ * No AML is interpreted; the one object that power-off needs is found by its bytes.
+ */
+#ifndef ARCH_CPU_ACPI_H
+#define ARCH_CPU_ACPI_H
+
+#include "core/types.h"
+
+#define ACPI_MAX_CPUS 256u
+
+enum acpi_space { ACPI_SPACE_MEMORY = 0, ACPI_SPACE_IO = 1, ACPI_SPACE_PCI = 2 };
+
+/* A register's place, from a Generic Address Structure. address 0: there is none. */
+struct acpi_register {
+	uint8_t space; /* enum acpi_space */
+	uint64_t address;
+};
+
+struct acpi_info {
+	/* MADT: local APIC ids of the CPUs that firmware has enabled; 0 when there is no MADT. */
+	uint32_t cpu_count;
+	uint32_t cpus[ACPI_MAX_CPUS];
+	uint32_t cpus_left_out; /* those beyond ACPI_MAX_CPUS */
+
+	/* FADT. Ports and registers are 0 where the machine has none. */
+	uint16_t pm_timer;
+	bool pm_timer_is_32_bit; /* otherwise 24 */
+	uint16_t pm1a_control, pm1b_control;
+	uint16_t smi_command;
+	uint8_t acpi_enable;   /* written to smi_command switches ACPI mode on */
+	bool hardware_reduced; /* no PM1 registers: sleep_control instead */
+	struct acpi_register sleep_control;
+	struct acpi_register reset;
+	uint8_t reset_value;
+
+	/* DSDT, \_S5: what to write for power-off. */
+	bool has_s5;
+	uint8_t s5_type_a, s5_type_b;
+};
+
+/*
+ * acpi_parse - read the tables that an RSDP leads to
+ * @rsdp, @size: the RSDP (20 or 36 bytes)
+ * @map: makes @size bytes at a physical address readable; NULL when it cannot
+ * @info: filled with what was found, zero elsewhere
+ *
+ * Believes no length or count in the tables. Returns 0; -EINVAL when the RSDP or the root table is
+ * unusable. A single bad table is left out.
+ * Source: ACPI Specification 6.5, sections 5.2.5 to 5.2.12 and 7.4.2.
+ */
+int acpi_parse(const uint8_t *rsdp, size_t size, const void *(*map)(hpa_t pa, size_t size),
+	       struct acpi_info *info);
+
+#endif
