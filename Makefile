@@ -44,7 +44,7 @@ HV_OBJS := $(HV_C:%.c=$(HV)/%.o) $(HV_S:%.S=$(HV)/%.S.o)
 $(HV)/asm_offsets.h: arch/x86_64/asm_offsets.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MF $(HV)/asm_offsets.d -MT $@ -S -o $(HV)/asm_offsets.s $<
-	sed -n 's/^.*"->\([A-Z0-9_]*\) \([-0-9]*\)".*/#define \1 \2/p' $(HV)/asm_offsets.s > $@
+	sed -n 's/^.*"->\([A-Z0-9_]*\) [$$]\([-0-9]*\)".*/#define \1 \2/p' $(HV)/asm_offsets.s > $@
 
 # The guests' ACPI differentiated description table.
 $(HV)/dsdt.aml: core/vm/dsdt.asl

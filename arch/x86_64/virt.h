@@ -44,7 +44,7 @@ enum exit_kind {
 	EXIT_NONE,	 /* handled inside the backend: just enter again */
 	EXIT_INTERRUPT,	 /* a host interrupt is pending: open the window */
 	EXIT_IRQ_WINDOW, /* the guest can now take an interrupt */
-	EXIT_HYPERCALL,	 /* only counted: served on the fast path (struct arch_vcpu, fast_calls) */
+	EXIT_HYPERCALL,	 /* one that the backend's fast path (arch.fast_calls) leaves to core/ */
 	EXIT_CPUID,
 	EXIT_HLT,
 	EXIT_PAUSE,

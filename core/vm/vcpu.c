@@ -62,6 +62,16 @@ static enum after_exit handle_interrupt(struct vcpu *vcpu)
 	return STAY;
 }
 
+/* The calls that the fast path leaves to us: those from outside ring 0. */
+static enum after_exit handle_hypercall(struct vcpu *vcpu)
+{
+	struct vcpu_paging paging;
+
+	virt->get_paging(vcpu, &paging);
+	hypercall_fast(vcpu, paging.cpl);
+	return skip(vcpu);
+}
+
 static enum after_exit handle_cpuid(struct vcpu *vcpu)
 {
 	cpuid_emulate(vcpu);
@@ -183,7 +193,7 @@ static enum after_exit (*const handlers[EXIT_KIND_COUNT])(struct vcpu *vcpu) = {
 	[EXIT_NONE] = handle_none,
 	[EXIT_INTERRUPT] = handle_interrupt,
 	[EXIT_IRQ_WINDOW] = handle_none,     /* deliver_interrupt() does the rest */
-	[EXIT_HYPERCALL] = handle_unhandled, /* never leaves the fast path */
+	[EXIT_HYPERCALL] = handle_hypercall,
 	[EXIT_CPUID] = handle_cpuid,
 	[EXIT_HLT] = handle_hlt,
 	[EXIT_PAUSE] = handle_pause,
