@@ -78,15 +78,13 @@ void uart_reset(struct uart *uart)
 	*uart = (struct uart){.divisor = DIVISOR_9600};
 }
 
-void uart_flush(struct vm *vm)
+/* In one piece, so that lines of guests on different CPUs do not mix. */
+static void print_line(struct vm *vm)
 {
 	struct uart *uart = &vm->uart;
 	char text[CONFIG_NAME_MAX + sizeof(LINE_MARK) + UART_LINE_MAX + 1];
 	size_t len = strnlen(vm->name, CONFIG_NAME_MAX);
 
-	if (!uart->line_len)
-		return;
-	/* In one piece, so that lines of guests on different CPUs do not mix. */
 	memcpy(text, vm->name, len);
 	memcpy(text + len, LINE_MARK, sizeof(LINE_MARK) - 1);
 	len += sizeof(LINE_MARK) - 1;
@@ -95,6 +93,12 @@ void uart_flush(struct vm *vm)
 	text[len++] = '\n';
 	uart->line_len = 0;
 	console_write(text, len);
+}
+
+void uart_flush(struct vm *vm)
+{
+	if (vm->uart.line_len)
+		print_line(vm);
 }
 
 /* Consumes a byte inside an escape sequence. Returns whether it did, or it is ordinary text. */
@@ -137,7 +141,7 @@ static void append(struct vm *vm, char c)
 	struct uart *uart = &vm->uart;
 
 	if (uart->line_len == UART_LINE_MAX)
-		uart_flush(vm);
+		print_line(vm);
 	uart->line[uart->line_len++] = c;
 }
 
@@ -148,9 +152,7 @@ static void print(struct vm *vm, uint8_t byte)
 
 	if (byte == '\n') {
 		uart->escape = ESCAPE_NONE;
-		if (!uart->line_len)
-			append(vm, ' '); /* an empty line is printed too */
-		uart_flush(vm);
+		print_line(vm);
 		return;
 	}
 	if (skip_escape(uart, byte) || byte == '\r')

@@ -9,3 +9,12 @@ unit_test_frames := core/frames.c
 unit_test_multiboot2 := boot/multiboot2.c
 unit_test_config := core/config.c
 unit_test_loader := core/vm/loader.c core/vm/loader_common.c core/vm/bzimage.c core/vm/pvh.c core/vm/memory_map.c core/vm/memory.c
+
+dev_sources := core/dev/ioapic.c core/dev/lapic.c core/dev/lapic_ipi.c core/dev/lapic_regs.c core/dev/lapic_timer.c core/dev/uart.c
+unit_test_lapic := $(dev_sources) tests/unit/dev_host.c
+unit_test_lapic_smp :=
+unit_test_ioapic := core/dev/ioapic.c tests/unit/dev_host.c
+unit_test_uart := core/dev/uart.c tests/unit/dev_host.c
+unit_test_power := core/dev/power.c $(dev_sources) tests/unit/dev_host.c
+unit_test_bus := core/dev/bus.c core/dev/power.c $(dev_sources) tests/unit/dev_host.c
+unit_test_vmacpi := core/vm/acpi.c

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/console.h"
+#include "core/time.h"
+#include "tests/unit/dev_host.h"
+
+struct host host;
+struct vm host_vm;
+struct vcpu host_vcpus[CONFIG_MAX_VCPUS];
+uint32_t tsc_khz = HOST_TSC_KHZ;
+
+void host_reset(void)
+{
+	memset(&host, 0, sizeof(host));
+	memset(&host_vm, 0, sizeof(host_vm));
+	memset(host_vcpus, 0, sizeof(host_vcpus));
+	host.now = 1000000;
+	strcpy(host_vm.name, "web");
+	host_vm.vcpu_count = CONFIG_MAX_VCPUS;
+	for (uint32_t i = 0; i < CONFIG_MAX_VCPUS; i++) {
+		host_vm.vcpus[i] = &host_vcpus[i];
+		host_vcpus[i].vm = &host_vm;
+		host_vcpus[i].id = i;
+		lapic_reset(&host_vcpus[i].lapic, i);
+	}
+	ioapic_reset(&host_vm.ioapic);
+	uart_reset(&host_vm.uart);
+}
+
+uint64_t time_ticks(void)
+{
+	return host.now;
+}
+
+void vcpu_kick(struct vcpu *vcpu)
+{
+	host.kicked |= 1u << vcpu->id;
+	host.kicks++;
+}
+
+void vm_stop(struct vm *vm, const char *fmt, ...)
+{
+	va_list args;
+
+	(void)vm;
+	va_start(args, fmt);
+	if (!host.stops++)
+		vsnprintf(host.stop_reason, sizeof(host.stop_reason), fmt, args);
+	va_end(args);
+}
+
+void console_write(const char *text, size_t len)
+{
+	size_t room = sizeof(host.console) - 1 - host.console_len;
+
+	if (len > room)
+		len = room;
+	memcpy(host.console + host.console_len, text, len);
+	host.console_len += len;
+	host.console[host.console_len] = '\0';
+	host.console_writes++;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the devices call, played by the tests: a guest, the console, the time
+ */
+#ifndef TESTS_UNIT_DEV_HOST_H
+#define TESTS_UNIT_DEV_HOST_H
+
+#include "core/vm/vcpu.h"
+#include "core/vm/vm.h"
+
+#define HOST_TSC_KHZ 2000000u /* two ticks a nanosecond */
+
+/* What the devices have done since host_reset(). */
+struct host {
+	uint64_t now;	 /* what time_ticks() returns */
+	uint32_t kicked; /* a bit for each vCPU */
+	unsigned int kicks;
+	unsigned int stops;
+	char stop_reason[80];
+	char console[8192];
+	size_t console_len;
+	unsigned int console_writes;
+};
+
+extern struct host host;
+extern struct vm host_vm;
+extern struct vcpu host_vcpus[CONFIG_MAX_VCPUS];
+
+/* host_reset - a guest named "web" with CONFIG_MAX_VCPUS vCPUs; all devices in power-on state. */
+void host_reset(void);
+
+#endif
