@@ -153,10 +153,13 @@ static void decode_cr8(struct vcpu *vcpu, const struct vmcb_control *control)
 	svm_of(vcpu)->next_rip = paging.rip + length;
 }
 
+/* The checks that svm_check_state() does not know. */
 static void decode_invalid(struct vcpu *vcpu, const struct vmcb_control *control)
 {
-	(void)control;
-	svm_explain_invalid(vcpu);
+	printk("tidepool: guest %s: VMRUN refused its state; what follows may be the host's\n",
+	       vcpu->vm->name);
+	printk("tidepool: asid %x  event %llx  intercepts %x %x\n", control->asid,
+	       (unsigned long long)control->event_inj, control->intercept3, control->intercept4);
 }
 
 static const struct exit_rule rules[] = {

@@ -47,7 +47,7 @@ static bool has_tsc_aux;
  * there are, and no CPU needs to flush by ASID. Used by its own CPU only.
  */
 static struct asid_pool {
-	uint64_t generation; /* from 1 */
+	uint64_t generation; /* from 1: a new vCPU has 0 */
 	uint32_t next;
 	uint32_t count; /* ASIDs that the CPU has, the host's included */
 } asid_pools[PCPU_MAX];
@@ -110,6 +110,7 @@ static void init_boot_cpu(void)
 
 static int svm_cpu_enable(struct pcpu *cpu)
 {
+	uint32_t asids = cpuid_ebx(CPUID_SVM, 0);
 	void *host_area = frame_alloc();
 	uint64_t vm_cr;
 
@@ -135,9 +136,12 @@ static int svm_cpu_enable(struct pcpu *cpu)
 	cpu->virt_host_area = virt_to_phys(host_area);
 	__asm__ volatile("vmsave %%rax" : : "a"(cpu->virt_host_area) : "memory");
 
-	/* No ASID is left in generation 0, which no vCPU is in: the first to come flushes. */
-	asid_pools[cpu->index].count = cpuid_ebx(CPUID_SVM, 0);
-	asid_pools[cpu->index].next = asid_pools[cpu->index].count;
+	/* Nothing is left in the first generation: the first vCPU to come flushes the TLB. */
+	asid_pools[cpu->index] = (struct asid_pool){
+		.generation = 1,
+		.next = asids,
+		.count = asids,
+	};
 	return 0;
 }
 
@@ -192,6 +196,18 @@ static void svm_run(struct vcpu *vcpu)
 {
 	struct vmcb *vmcb = vmcb_of(vcpu);
 
+	/*
+	 * State that the processor itself left is valid; what somebody wrote is checked first,
+	 * because a VMRUN that fails may leave the host's state in the VMCB, and nothing to print.
+	 */
+	if (svm_of(vcpu)->unchecked) {
+		if (!svm_check_state(vcpu)) {
+			vcpu->exit.kind = EXIT_ENTRY_FAILED;
+			vcpu->exit.reason = VMEXIT_INVALID;
+			return;
+		}
+		svm_of(vcpu)->unchecked = false;
+	}
 	vmcb->save.rax = vcpu->arch.gpr[RAX];
 	vmcb->save.rsp = vcpu->arch.gpr[RSP];
 	vmcb->save.g_pat = vcpu->arch.pat;

@@ -37,6 +37,7 @@ struct svm_vcpu {
 	uint64_t next_rip;	  /* behind the instruction that made the last exit */
 	uint64_t asid_cpu;	  /* index of the CPU that asid was taken on */
 	uint64_t asid_generation; /* of that CPU; 0: none taken yet */
+	uint64_t unchecked;	  /* the state was set by us since svm_check_state() */
 	uint64_t dr[4];		  /* DR0 to DR3 when not loaded; the VMCB has DR6 and DR7 */
 };
 
@@ -75,8 +76,12 @@ void svm_set_base(struct vcpu *vcpu, enum segment seg, uint64_t base);
 void svm_set_tsc_offset(struct vcpu *vcpu);
 void svm_dump(struct vcpu *vcpu);
 
-/* svm_explain_invalid - print which of VMRUN's consistency checks the VMCB fails. */
-void svm_explain_invalid(struct vcpu *vcpu);
+/*
+ * svm_check_state - would VMRUN accept the VMCB? Prints which consistency check fails.
+ * Source: APM vol. 2, 15.5.1, "Canonicalization and Consistency Checks"; not those that depend on
+ * which bits of CR3, CR4 and EFER the processor has.
+ */
+bool svm_check_state(struct vcpu *vcpu);
 
 /* svm_decode_exit - fill vcpu->exit from the VMCB after an exit. (exits.c) */
 void svm_decode_exit(struct vcpu *vcpu);

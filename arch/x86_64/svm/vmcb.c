@@ -162,6 +162,7 @@ void svm_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	vmcb->save.efer = (state->efer & ~EFER_LMA) | EFER_SVME;
 	if (state->efer & EFER_LME && state->cr0 & CR0_PG)
 		vmcb->save.efer |= EFER_LMA;
+	svm_of(vcpu)->unchecked = true;
 	for (enum segment seg = 0; seg < SEG_COUNT; seg++)
 		*segment_of(vmcb, seg) = (struct vmcb_segment){
 			.selector = state->seg[seg].selector,
@@ -199,6 +200,7 @@ void svm_set_efer(struct vcpu *vcpu, uint64_t efer)
 	struct vmcb *vmcb = vmcb_of(vcpu);
 
 	vmcb->save.efer = (efer & ~EFER_LMA) | (vmcb->save.efer & EFER_LMA) | EFER_SVME;
+	svm_of(vcpu)->unchecked = true;
 }
 
 uint64_t svm_get_efer(struct vcpu *vcpu)
@@ -258,8 +260,7 @@ void svm_dump(struct vcpu *vcpu)
 	       (unsigned long long)vmcb->control.event_inj);
 }
 
-/* The checks of APM vol. 2, 15.5.1 "Basic Operation", "Canonicalization and Consistency Checks". */
-void svm_explain_invalid(struct vcpu *vcpu)
+bool svm_check_state(struct vcpu *vcpu)
 {
 	const struct vmcb_control *control = &vmcb_of(vcpu)->control;
 	const struct vmcb_save *save = &vmcb_of(vcpu)->save;
@@ -277,24 +278,19 @@ void svm_explain_invalid(struct vcpu *vcpu)
 		{save->dr7 >> 32, "DR7 bits 63:32 are not 0"},
 		{long_mode && !(save->cr4 & CR4_PAE), "long mode without CR4.PAE"},
 		{long_mode && !(save->cr0 & CR0_PE), "long mode without CR0.PE"},
-		{long_mode && save->cr4 & CR4_PAE && cs_attr & ATTR_CODE_L &&
-			 cs_attr & ATTR_CODE_DB,
+		{long_mode && cs_attr & ATTR_CODE_L && cs_attr & ATTR_CODE_DB,
 		 "CS.L and CS.D are both 1"},
 		{!(control->intercept4 & INTERCEPT_VMRUN), "VMRUN is not intercepted"},
 		{!control->asid, "the ASID is 0"},
 	};
-	bool explained = false;
+	bool valid = true;
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(checks); i++) {
 		if (checks[i].failed) {
-			printk("tidepool: VMRUN refused the guest's state: %s\n", checks[i].name);
-			explained = true;
+			printk("tidepool: guest %s: VMRUN would refuse its state: %s\n",
+			       vcpu->vm->name, checks[i].name);
+			valid = false;
 		}
 	}
-	if (!explained)
-		printk("tidepool: VMRUN refused the guest's state: none of the known checks "
-		       "fails; a reserved bit of CR3 %llx, CR4 %llx, EFER %llx, or the event "
-		       "%llx\n",
-		       (unsigned long long)save->cr3, (unsigned long long)save->cr4,
-		       (unsigned long long)save->efer, (unsigned long long)control->event_inj);
+	return valid;
 }
