@@ -11,7 +11,7 @@
 #include "arch/x86_64/cpu/smp.h"
 #include "arch/x86_64/cpu/trap.h"
 #include "arch/x86_64/cpu/tsc.h"
-#include "arch/x86_64/cpu/uart.h"
+#include "arch/x86_64/cpu/serial.h"
 #include "boot/bootinfo.h"
 #include "core/console.h"
 #include "core/errno.h"
@@ -30,8 +30,8 @@ static struct acpi_info acpi;
 void platform_early_init(void)
 {
 	trap_init_early();
-	if (uart_init())
-		console_set_output(uart_write);
+	if (serial_init())
+		console_set_output(serial_write);
 }
 
 void platform_map_memory(const struct boot_info *boot)

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The host's first serial port, a 16550 at the PC's place: 115200 baud, 8 bits, no parity. */
-#ifndef ARCH_CPU_UART_H
-#define ARCH_CPU_UART_H
+#ifndef ARCH_CPU_SERIAL_H
+#define ARCH_CPU_SERIAL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* uart_init - set the port up. Returns whether there is one. */
-bool uart_init(void);
+/* serial_init - set the port up. Returns whether there is one. */
+bool serial_init(void);
 
 /*
- * uart_write - send text, a carriage return before each newline
+ * serial_write - send text, a carriage return before each newline
  * Waits for the port, but not for ever: what a stuck port does not take is lost.
  */
-void uart_write(const char *text, size_t len);
+void serial_write(const char *text, size_t len);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * Documents: PC16550D data sheet, section 8
  */
-#include "arch/x86_64/cpu/uart.h"
+#include "arch/x86_64/cpu/serial.h"
 #include "arch/x86_64/cpu/cpu.h"
 
 #define UART_BASE 0x3f8
@@ -36,7 +36,7 @@ static bool scratch_keeps(uint8_t value)
 	return port_read8(UART_SCRATCH) == value;
 }
 
-bool uart_init(void)
+bool serial_init(void)
 {
 	if (!scratch_keeps(0x5a) || !scratch_keeps(0xa5))
 		return false;
@@ -67,7 +67,7 @@ static void send(char c, unsigned int *room)
 	--*room;
 }
 
-void uart_write(const char *text, size_t len)
+void serial_write(const char *text, size_t len)
 {
 	unsigned int room = 0;
 
