@@ -11,11 +11,17 @@
 struct vcpu;
 struct vcpu_state;
 
-/* policy_init - read the host's CPUID once. Context: boot CPU. */
+/*
+ * policy_init - read the host's CPUID, MSRs and time of day once
+ * Context: boot CPU, its control registers final, TSC frequency known; before any vCPU.
+ */
 void policy_init(void);
 
 /* cpuid_emulate - answer CPUID for gpr[RAX], gpr[RCX] into RAX, RBX, RCX, RDX. */
 void cpuid_emulate(struct vcpu *vcpu);
+
+/* msr_init - power-on values of the MSRs that are kept in arch. */
+void msr_init(struct vcpu *vcpu);
 
 /* msr_read, msr_write - number in ECX. Return 0, or -EINVAL: answer with #GP. */
 int msr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *value);

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Names of the CPUID bits that a guest may see, and those that are set for it. What has no name
+ * here is hidden from guests.
+ *
+ * Source: SDM vol. 2A, "CPUID - CPU Identification"; APM vol. 3, appendix E.
+ */
+#ifndef ARCH_VCPU_CPUID_BITS_H
+#define ARCH_VCPU_CPUID_BITS_H
+
+#include "core/types.h"
+
+#define CPUID_1_ECX_SSE3	 BIT(0)
+#define CPUID_1_ECX_PCLMULQDQ	 BIT(1)
+#define CPUID_1_ECX_SSSE3	 BIT(9)
+#define CPUID_1_ECX_FMA		 BIT(12)
+#define CPUID_1_ECX_CX16	 BIT(13)
+#define CPUID_1_ECX_PCID	 BIT(17)
+#define CPUID_1_ECX_SSE4_1	 BIT(19)
+#define CPUID_1_ECX_SSE4_2	 BIT(20)
+#define CPUID_1_ECX_X2APIC	 BIT(21)
+#define CPUID_1_ECX_MOVBE	 BIT(22)
+#define CPUID_1_ECX_POPCNT	 BIT(23)
+#define CPUID_1_ECX_TSC_DEADLINE BIT(24)
+#define CPUID_1_ECX_AES		 BIT(25)
+#define CPUID_1_ECX_XSAVE	 BIT(26)
+#define CPUID_1_ECX_OSXSAVE	 BIT(27)
+#define CPUID_1_ECX_AVX		 BIT(28)
+#define CPUID_1_ECX_F16C	 BIT(29)
+#define CPUID_1_ECX_RDRAND	 BIT(30)
+#define CPUID_1_ECX_HYPERVISOR	 BIT(31)
+
+#define CPUID_1_EDX_FPU	       BIT(0)
+#define CPUID_1_EDX_VME	       BIT(1)
+#define CPUID_1_EDX_DE	       BIT(2)
+#define CPUID_1_EDX_PSE	       BIT(3)
+#define CPUID_1_EDX_TSC	       BIT(4)
+#define CPUID_1_EDX_MSR	       BIT(5)
+#define CPUID_1_EDX_PAE	       BIT(6)
+#define CPUID_1_EDX_MCE	       BIT(7)
+#define CPUID_1_EDX_CX8	       BIT(8)
+#define CPUID_1_EDX_APIC       BIT(9)
+#define CPUID_1_EDX_SEP	       BIT(11)
+#define CPUID_1_EDX_MTRR       BIT(12)
+#define CPUID_1_EDX_PGE	       BIT(13)
+#define CPUID_1_EDX_MCA	       BIT(14)
+#define CPUID_1_EDX_CMOV       BIT(15)
+#define CPUID_1_EDX_PAT	       BIT(16)
+#define CPUID_1_EDX_PSE36      BIT(17)
+#define CPUID_1_EDX_CLFLUSH    BIT(19)
+#define CPUID_1_EDX_MMX	       BIT(23)
+#define CPUID_1_EDX_FXSR       BIT(24)
+#define CPUID_1_EDX_SSE	       BIT(25)
+#define CPUID_1_EDX_SSE2       BIT(26)
+#define CPUID_1_EDX_SELF_SNOOP BIT(27)
+#define CPUID_1_EDX_HTT	       BIT(28)
+
+/* Those that AMD repeats in leaf 0x80000001 EDX. */
+#define CPUID_1_EDX_SHARED                                                                         \
+	(CPUID_1_EDX_FPU | CPUID_1_EDX_VME | CPUID_1_EDX_DE | CPUID_1_EDX_PSE | CPUID_1_EDX_TSC |  \
+	 CPUID_1_EDX_MSR | CPUID_1_EDX_PAE | CPUID_1_EDX_MCE | CPUID_1_EDX_CX8 |                   \
+	 CPUID_1_EDX_APIC | CPUID_1_EDX_MTRR | CPUID_1_EDX_PGE | CPUID_1_EDX_MCA |                 \
+	 CPUID_1_EDX_CMOV | CPUID_1_EDX_PAT | CPUID_1_EDX_PSE36 | CPUID_1_EDX_MMX |                \
+	 CPUID_1_EDX_FXSR)
+
+#define CPUID_6_EAX_ARAT BIT(2)
+
+#define CPUID_7_EBX_FSGSBASE	 BIT(0)
+#define CPUID_7_EBX_TSC_ADJUST	 BIT(1)
+#define CPUID_7_EBX_BMI1	 BIT(3)
+#define CPUID_7_EBX_AVX2	 BIT(5)
+#define CPUID_7_EBX_FDP_EXCPTN	 BIT(6)
+#define CPUID_7_EBX_SMEP	 BIT(7)
+#define CPUID_7_EBX_BMI2	 BIT(8)
+#define CPUID_7_EBX_ERMS	 BIT(9)
+#define CPUID_7_EBX_INVPCID	 BIT(10)
+#define CPUID_7_EBX_NO_FPU_CS_DS BIT(13)
+#define CPUID_7_EBX_AVX512F	 BIT(16)
+#define CPUID_7_EBX_AVX512DQ	 BIT(17)
+#define CPUID_7_EBX_RDSEED	 BIT(18)
+#define CPUID_7_EBX_ADX		 BIT(19)
+#define CPUID_7_EBX_SMAP	 BIT(20)
+#define CPUID_7_EBX_AVX512_IFMA	 BIT(21)
+#define CPUID_7_EBX_CLFLUSHOPT	 BIT(23)
+#define CPUID_7_EBX_CLWB	 BIT(24)
+#define CPUID_7_EBX_AVX512CD	 BIT(28)
+#define CPUID_7_EBX_SHA		 BIT(29)
+#define CPUID_7_EBX_AVX512BW	 BIT(30)
+#define CPUID_7_EBX_AVX512VL	 BIT(31)
+
+#define CPUID_7_ECX_PREFETCHWT1	     BIT(0)
+#define CPUID_7_ECX_AVX512_VBMI	     BIT(1)
+#define CPUID_7_ECX_UMIP	     BIT(2)
+#define CPUID_7_ECX_AVX512_VBMI2     BIT(6)
+#define CPUID_7_ECX_GFNI	     BIT(8)
+#define CPUID_7_ECX_VAES	     BIT(9)
+#define CPUID_7_ECX_VPCLMULQDQ	     BIT(10)
+#define CPUID_7_ECX_AVX512_VNNI	     BIT(11)
+#define CPUID_7_ECX_AVX512_BITALG    BIT(12)
+#define CPUID_7_ECX_AVX512_VPOPCNTDQ BIT(14)
+#define CPUID_7_ECX_RDPID	     BIT(22)
+#define CPUID_7_ECX_CLDEMOTE	     BIT(25)
+#define CPUID_7_ECX_MOVDIRI	     BIT(27)
+#define CPUID_7_ECX_MOVDIR64B	     BIT(28)
+
+#define CPUID_7_EDX_FSRM		BIT(4)
+#define CPUID_7_EDX_AVX512_VP2INTERSECT BIT(8)
+#define CPUID_7_EDX_MD_CLEAR		BIT(10)
+#define CPUID_7_EDX_SERIALIZE		BIT(14)
+#define CPUID_7_EDX_AVX512_FP16		BIT(23)
+#define CPUID_7_EDX_SPEC_CTRL		BIT(26)
+#define CPUID_7_EDX_STIBP		BIT(27)
+#define CPUID_7_EDX_ARCH_CAPABILITIES	BIT(29)
+#define CPUID_7_EDX_SSBD		BIT(31)
+
+#define CPUID_7_1_EAX_AVX_VNNI	  BIT(4)
+#define CPUID_7_1_EAX_AVX512_BF16 BIT(5)
+#define CPUID_7_1_EAX_FZRM	  BIT(10)
+#define CPUID_7_1_EAX_FSRS	  BIT(11)
+#define CPUID_7_1_EAX_FSRC	  BIT(12)
+
+#define CPUID_D_1_EAX_XSAVEOPT BIT(0)
+#define CPUID_D_1_EAX_XSAVEC   BIT(1)
+#define CPUID_D_1_EAX_XGETBV1  BIT(2)
+
+#define CPUID_D_N_ECX_ALIGNED BIT(1)
+
+#define CPUID_80000001_ECX_LAHF	       BIT(0)
+#define CPUID_80000001_ECX_CMP_LEGACY  BIT(1)
+#define CPUID_80000001_ECX_ABM	       BIT(5)
+#define CPUID_80000001_ECX_SSE4A       BIT(6)
+#define CPUID_80000001_ECX_MISALIGNSSE BIT(7)
+#define CPUID_80000001_ECX_PREFETCHW   BIT(8)
+#define CPUID_80000001_ECX_XOP	       BIT(11)
+#define CPUID_80000001_ECX_FMA4	       BIT(16)
+#define CPUID_80000001_ECX_TBM	       BIT(21)
+#define CPUID_80000001_ECX_TOPOEXT     BIT(22)
+
+#define CPUID_80000001_EDX_SYSCALL  BIT(11)
+#define CPUID_80000001_EDX_NX	    BIT(20)
+#define CPUID_80000001_EDX_MMXEXT   BIT(22)
+#define CPUID_80000001_EDX_PDPE1GB  BIT(26)
+#define CPUID_80000001_EDX_RDTSCP   BIT(27)
+#define CPUID_80000001_EDX_LM	    BIT(29)
+#define CPUID_80000001_EDX_3DNOWEXT BIT(30)
+#define CPUID_80000001_EDX_3DNOW    BIT(31)
+
+#define CPUID_80000007_EDX_INVARIANT_TSC BIT(8)
+
+#define CPUID_80000008_EBX_CLZERO     BIT(0)
+#define CPUID_80000008_EBX_XSAVEERPTR BIT(2)
+#define CPUID_80000008_EBX_IBPB	      BIT(12)
+#define CPUID_80000008_EBX_SSB_NO     BIT(26)
+#define CPUID_80000008_EBX_BTC_NO     BIT(29)
+
+#define CPUID_80000021_EAX_NO_NESTED_BP	   BIT(0)
+#define CPUID_80000021_EAX_LFENCE_SERIAL   BIT(2)
+#define CPUID_80000021_EAX_NULL_SEL_CLEARS BIT(6)
+#define CPUID_80000021_EAX_SRSO_NO	   BIT(29)
+
+#endif
