@@ -81,6 +81,7 @@ static int create_vcpu(struct vm *vm, uint32_t id)
 		return -ENOMEM;
 	}
 	fpu_init(vcpu);
+	msr_init(vcpu);
 	lapic_reset(&vcpu->lapic, id);
 	vcpu->arch.tsc_offset = -vm->boot_tsc;
 	vm->vcpus[id] = vcpu;
