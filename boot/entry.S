@@ -19,7 +19,6 @@
 
 #define TAG_END			0
 #define TAG_INFORMATION_REQUEST 1
-#define TAG_FRAMEBUFFER		5
 #define TAG_MODULE_ALIGN	6
 #define TAG_RELOCATABLE		10
 #define TAG_OPTIONAL		1
@@ -27,7 +26,6 @@
 #define INFO_CMDLINE	 1
 #define INFO_MODULE	 3
 #define INFO_MEMORY_MAP	 6
-#define INFO_FRAMEBUFFER 8
 #define INFO_RSDP_OLD	 14
 #define INFO_RSDP_NEW	 15
 
@@ -51,20 +49,18 @@ multiboot2_header:
 	.long 16
 	.long INFO_MEMORY_MAP, INFO_MODULE
 
-	/* What can be missing is asked for politely: GRUB refuses to boot over the others. */
+	/*
+	 * What can be missing is asked for politely: GRUB refuses to boot over the others. There is
+	 * no framebuffer tag: it makes GRUB switch modes, over which it stumbles on some machines.
+	 */
 	.balign 8
 	.short TAG_INFORMATION_REQUEST, TAG_OPTIONAL
-	.long 24
-	.long INFO_CMDLINE, INFO_RSDP_NEW, INFO_RSDP_OLD, INFO_FRAMEBUFFER
+	.long 20
+	.long INFO_CMDLINE, INFO_RSDP_NEW, INFO_RSDP_OLD
 
 	.balign 8
 	.short TAG_MODULE_ALIGN, 0
 	.long 8
-
-	.balign 8
-	.short TAG_FRAMEBUFFER, TAG_OPTIONAL
-	.long 20
-	.long 0, 0, 32 /* any size, 32 bits a pixel */
 
 	.balign 8
 	.short TAG_RELOCATABLE, 0
