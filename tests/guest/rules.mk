@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Included by the Makefile at the top, whose BUILD and CC it uses: the tiny bare-metal test guests.
+#
+#   guest-tests    $(BUILD)/tests/guest/NAME.elf of each tests/guest/NAME.c
+
+GUEST_TESTS	  := $(BUILD)/tests/guest
+GUEST_TEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pie -fno-common -mno-red-zone \
+		     -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
+		     -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns \
+		     -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
+		     -Wconversion -Wvla -I. -Iinclude
+GUEST_TEST_LIB	  := $(patsubst tests/guest/%,$(GUEST_TESTS)/%.o,$(wildcard tests/guest/lib/*.[cS]))
+GUEST_TEST_ELFS	  := $(patsubst tests/guest/%.c,$(GUEST_TESTS)/%.elf,$(wildcard tests/guest/*.c))
+
+.PHONY: guest-tests
+guest-tests: $(GUEST_TEST_ELFS)
+
+$(GUEST_TESTS)/%.c.o: tests/guest/%.c tests/guest/rules.mk | deps-build
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_TEST_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(GUEST_TESTS)/%.S.o: tests/guest/%.S tests/guest/rules.mk | deps-build
+	@mkdir -p $(@D)
+	$(CC) -g -I. -MMD -MP -c -o $@ $<
+
+$(GUEST_TESTS)/%.elf: $(GUEST_TESTS)/%.c.o $(GUEST_TEST_LIB) tests/guest/guest.lds
+	ld -nostdlib -static -z max-page-size=4096 --no-warn-rwx-segments --build-id=none \
+		-T tests/guest/guest.lds -o $@ $(filter %.o,$^)
+
+.SECONDARY: $(GUEST_TEST_LIB) $(GUEST_TEST_ELFS:.elf=.c.o)
+
+-include $(GUEST_TEST_LIB:.o=.d) $(GUEST_TEST_ELFS:.elf=.c.d)
