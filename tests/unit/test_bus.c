@@ -50,6 +50,15 @@ static void test_uart(void **state)
 	assert_int_equal(bus_io_read(cpu, 0x3f8 + 7, 1), 0x5a);
 	assert_int_equal(bus_io_read(cpu, 0x3f8 + 7, 2), 0xff5a);
 	assert_int_equal(bus_io_read(cpu, 0x3f8 + 4, 4), 0x5ab06000);
+	bus_io_write(cpu, 0x3f8 + 3, 4, 0xffff1003); /* LCR, MCR, and two that are read-only */
+	assert_int_equal(host_vm.uart.lcr, 3);
+	assert_int_equal(host_vm.uart.mcr, 0x10);
+	bus_io_write(cpu, 0x3f8 + 3, 2, 0x0003);
+	bus_io_write(cpu, 0x3f8 + 7, 1, 0x5a);
+	bus_io_write(cpu, 0x3f8 + 3, 4, 0x03);
+	assert_int_equal(host_vm.uart.scr, 0x5a); /* four bytes are four, not five */
+	bus_io_write(cpu, 0x3f8 + 6, 1, 0);
+	assert_int_equal(host_vm.uart.scr, 0x5a);
 	bus_io_write(cpu, 0x3f8, 1, 'x');
 	bus_io_write(cpu, 0x3f8, 1, 0x0a);
 	assert_string_equal(host.console, "web| x\n");

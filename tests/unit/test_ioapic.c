@@ -200,6 +200,8 @@ static void test_shared_vector(void **state)
 	set_entry(10, LEVEL | 0x44);
 	line(9, true);
 	line(10, true);
+	line(9, true); /* each line has a level of its own */
+	assert_int_equal(host_vm.ioapic.level, 3u << 9);
 	assert_int_equal(messages, 2);
 	line(9, false);
 	ioapic_eoi(&host_vm, 0x44);

@@ -248,9 +248,10 @@ static void test_x2apic_reserved_bits(void **state)
 		uint32_t reg;
 		uint32_t valid;
 	} cases[] = {
-		{TPR, 0xff},	  {EOI, 0},	    {SVR, 0x1ff},	   {ESR, 0},
-		{TIMER, 0x710ff}, {0x330, 0x117ff}, {LINT0, 0x1f7ff},	   {ERROR, 0x110ff},
-		{DIVIDE, 0xb},	  {SELF_IPI, 0xff}, {INITIAL, 0xffffffff}, {ICR, 0xcdfff},
+		{TPR, 0xff},	  {EOI, 0},	    {SVR, 0x1ff},     {ESR, 0},
+		{TIMER, 0x710ff}, {0x330, 0x117ff}, {0x340, 0x117ff}, {LINT0, 0x1f7ff},
+		{ERROR, 0x110ff}, {DIVIDE, 0xb},    {SELF_IPI, 0xff}, {INITIAL, 0xffffffff},
+		{ICR, 0xcdfff},
 	};
 
 	(void)state;
@@ -286,7 +287,9 @@ static void test_xapic_ignores_what_it_may_not_write(void **state)
 	out(ESR, 0);
 	assert_int_equal(in(ESR), 0);
 	out(0x40, 1); /* not a register */
-	in(0xff0);
+	out(ESR, 0);
+	assert_int_equal(in(ESR), 0x80);
+	assert_int_equal(in(0xff0), 0);
 	out(ESR, 0);
 	assert_int_equal(in(ESR), 0x80);
 }
@@ -348,6 +351,9 @@ static void test_task_priority(void **state)
 	assert_int_equal(lapic_set_cr8(cpu, 3), 0);
 	assert_int_equal(in(TPR), 0x30);
 	assert_int_equal(lapic_pending(cpu), 0x4f);
+	assert_int_equal(lapic_set_cr8(cpu, 15), 0);
+	assert_int_equal(in(TPR), 0xf0);
+	assert_int_equal(lapic_set_cr8(cpu, 3), 0);
 	assert_int_equal(lapic_set_cr8(cpu, 16), -EINVAL);
 	assert_int_equal(lapic_set_cr8(cpu, UINT64_MAX), -EINVAL);
 	assert_int_equal(in(TPR), 0x30);
@@ -380,6 +386,11 @@ static void test_errors(void **state)
 	assert_int_equal(in(ESR), 0x60);
 	out(ESR, 0);
 	assert_int_equal(in(ESR), 0);
+	out(ICR, 0x40000 | 16); /* the first legal one */
+	assert_true(take(16));
+	out(ERROR, 16);
+	lapic_raise(cpu, 3, false);
+	assert_true(take(16));
 	out(ERROR, 5); /* its own vector is illegal: no end of errors */
 	lapic_raise(cpu, 0, false);
 	assert_int_equal(lapic_pending(cpu), -1);
@@ -393,6 +404,7 @@ static void test_self_ipi(void **state)
 	(void)state;
 	enter_x2apic();
 	assert_int_equal(wrmsr(x2(SELF_IPI), 0x44), 0);
+	assert_int_equal(rdmsr(x2(TMR + 0x20)), 0);
 	assert_true(take(0x44));
 	assert_int_equal(wrmsr(x2(SELF_IPI), 0x04), 0);
 	assert_int_equal(wrmsr(x2(ESR), 0), 0);
@@ -430,6 +442,7 @@ static void test_one_shot(void **state)
 	pass(599);
 	assert_int_equal(lapic_pending(cpu), -1);
 	pass(1);
+	assert_int_equal(in(TMR + 0x10), 0); /* an edge */
 	assert_true(take(0x30));
 	assert_int_equal(in(CURRENT), 0);
 	assert_int_equal(in(INITIAL), 1000);

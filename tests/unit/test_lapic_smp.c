@@ -238,6 +238,9 @@ static void test_startup(void **state)
 	assert_int_equal(target->sipi_vector, 0x49);
 	lapic_mmio_write(&host_vcpus[0], 0x300, STARTUP | 0x12);
 	assert_int_equal(target->sipi_vector, 0x49); /* the first one counts */
+	assert_int_equal(host.kicks, 3);
+	send_xapic(0, 1, INIT | LEVEL); /* the end of an INIT is no INIT */
+	assert_int_equal(target->sipi_vector, 0x49);
 	send_xapic(0, 1, INIT | ASSERT);
 	assert_int_equal(target->sipi_vector, -1);
 	for (uint32_t i = 2; i < CONFIG_MAX_VCPUS; i++)
@@ -264,6 +267,7 @@ static void test_other_modes_are_dropped(void **state)
 		assert_int_equal(send_xapic(0, 0xff, mode << 8), 0);
 	}
 	assert_int_equal(host.kicks, 0);
+	assert_int_equal(send_xapic(0, 0xff, LEVEL), ALL); /* its trigger mode means nothing */
 }
 
 static void test_ioapic_messages(void **state)
@@ -278,6 +282,9 @@ static void test_ioapic_messages(void **state)
 	message.dest = 0xff;
 	assert_true(lapic_deliver(&host_vm, &message));
 	assert_int_equal(taken(0x40), ALL);
+	message.mode = LAPIC_MODE_STARTUP;
+	assert_true(lapic_deliver(&host_vm, &message));
+	message.mode = LAPIC_MODE_FIXED;
 	message.dest = 0x06; /* 8 bits can name the first members of x2APIC cluster 0 */
 	message.logical = true;
 	assert_true(lapic_deliver(&host_vm, &message));

@@ -150,6 +150,21 @@ static void test_registers(void **state)
 	assert_false(line);
 }
 
+static void test_loopback_modem_lines(void **state)
+{
+	(void)state;
+	out(MCR, MCR_LOOP);
+	assert_int_equal(in(MSR), 0);
+	out(MCR, MCR_LOOP | 0x01); /* DTR to DSR */
+	assert_int_equal(in(MSR), 0x20);
+	out(MCR, MCR_LOOP | 0x02); /* RTS to CTS */
+	assert_int_equal(in(MSR), 0x10);
+	out(MCR, MCR_LOOP | 0x04); /* OUT1 to RI */
+	assert_int_equal(in(MSR), 0x40);
+	out(MCR, MCR_LOOP | 0x0f); /* and OUT2 to DCD */
+	assert_int_equal(in(MSR), 0xf0);
+}
+
 static void test_transmit_interrupt(void **state)
 {
 	(void)state;
@@ -322,7 +337,12 @@ static void test_escape_sequences_are_removed(void **state)
 	check_text("a\x1b]0;title\x07z", "az");
 	check_text("a\x1b]0;title\x1b\\z", "az");
 	check_text("a\x1bP1$r\x1b\\z", "az");
+	check_text("a\x1b^pm\x1b\\z", "az");
+	check_text("a\x1b_apc\x1b\\z", "az");
+	check_text("a\x1bXsos\x1b\\z", "az");
 	check_text("a\x1b(Bz", "az");
+	check_text("a\x1b(0z", "az");
+	check_text(" ~", " ~");
 	check_text("a\x1b"
 		   "cz",
 		   "az");
@@ -387,6 +407,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_linux_detects_16550a, setup),
 		cmocka_unit_test_setup(test_registers, setup),
+		cmocka_unit_test_setup(test_loopback_modem_lines, setup),
 		cmocka_unit_test_setup(test_transmit_interrupt, setup),
 		cmocka_unit_test_setup(test_interrupt_needs_out2, setup),
 		cmocka_unit_test_setup(test_receive, setup),

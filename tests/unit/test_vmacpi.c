@@ -122,6 +122,7 @@ static void test_fadt(void **state)
 	(void)state;
 	assert_int_equal(get(fadt + 4, 4), 276);
 	assert_int_equal(fadt[8], 6);
+	assert_int_equal(flags, 0x101435);
 	assert_true(flags & 1u << 20);	     /* hardware-reduced */
 	assert_true(flags & 1u << 10);	     /* reset register */
 	assert_int_equal(flags >> 4 & 3, 3); /* no fixed buttons */
@@ -131,6 +132,7 @@ static void test_fadt(void **state)
 	assert_int_equal(fadt[128], POWER_RESET_VALUE);
 	check_port(fadt + 244, POWER_PORT_SLEEP_CONTROL);
 	check_port(fadt + 256, POWER_PORT_SLEEP_STATUS);
+	assert_memory_equal(fadt + 268, "TIDEPOOL", 8);
 	for (unsigned int i = 44; i < 109; i++) /* nothing of the full hardware model */
 		assert_int_equal(fadt[i], 0);
 
