@@ -210,7 +210,6 @@ static void svm_run(struct vcpu *vcpu)
 	}
 	vmcb->save.rax = vcpu->arch.gpr[RAX];
 	vmcb->save.rsp = vcpu->arch.gpr[RSP];
-	vmcb->save.g_pat = vcpu->arch.pat;
 	svm_enter(vcpu, this_cpu()->virt_host_area);
 	vcpu->arch.gpr[RAX] = vmcb->save.rax;
 	vcpu->arch.gpr[RSP] = vmcb->save.rsp;

@@ -21,6 +21,12 @@
 #define PAUSE_FILTER_THRESHOLD 1000
 
 /*
+ * Write-back, whatever memory type the guest's page tables select: RAM is all that they reach, and
+ * the hypervisor, which copies pages out of it and into it, must not see another type of it.
+ */
+#define G_PAT_WRITE_BACK 0x0606060606060606ull
+
+/*
  * Everything that a guest may do that is not its own business. #DB and #AC only because a guest
  * can make their delivery raise them again for ever, which no interrupt would end (CVE-2015-8104,
  * CVE-2015-5307). Bits of instructions that a CPU does not have are ignored.
@@ -68,7 +74,7 @@ int svm_vcpu_init(struct vcpu *vcpu)
 	vmcb->control.nested_cr3 = vcpu->vm->nested_root;
 	vmcb->save.dr6 = DR6_INIT;
 	vmcb->save.dr7 = DR7_INIT;
-	vcpu->arch.pat = PAT_RESET;
+	vmcb->save.g_pat = G_PAT_WRITE_BACK;
 	vcpu_state_reset(&state);
 	svm_set_state(vcpu, &state);
 	return 0;
