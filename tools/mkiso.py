@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 # What the menu below needs; grub-mkrescue would otherwise copy, and GRUB search, all of them.
-GRUB_MODULES = "multiboot2 normal boot iso9660 part_msdos part_gpt search serial terminal echo all_video"
+GRUB_MODULES = "multiboot2 normal boot iso9660 part_msdos part_gpt search serial terminal echo"
 
 # all_video: on UEFI systems without a UART the framebuffer is Tidepool's console.
 GRUB_HEADER = """\
 serial --unit=0 --speed=115200
 terminal_input serial console
 terminal_output serial console
-insmod all_video
 set timeout=0
 set default=0
 
