@@ -7,13 +7,22 @@
 #ifndef CORE_DEV_LAPIC_H
 #define CORE_DEV_LAPIC_H
 
+#include "core/time.h"
 #include "core/types.h"
 
 struct vcpu;
 struct vm;
 
-/* The clock that the timer's divider starts from, in Hz: one count is one nanosecond. */
-#define LAPIC_BUS_HZ 1000000000u
+/*
+ * lapic_clock_ratio - TSC ticks in one tick of the clock that the timer divides
+ *
+ * The SDM wants the timer to count the crystal that CPUID leaf 0x15 tells. Ours is the TSC itself,
+ * or the largest whole part of it whose frequency in Hz has 32 bits.
+ */
+static inline uint32_t lapic_clock_ratio(void)
+{
+	return (uint32_t)((uint64_t)tsc_khz * 1000 / UINT32_MAX) + 1;
+}
 
 /* The local vector table. There is no entry for corrected machine checks (CMCI). */
 enum lapic_lvt {

@@ -7,7 +7,6 @@
  * Documents: SDM vol. 3A, "APIC Timer".
  */
 #include "core/dev/lapic_internal.h"
-#include "core/time.h"
 #include "core/vm/vcpu.h"
 
 /*
@@ -15,8 +14,6 @@
  * CPU; no kernel asks for more than 1 kHz.
  */
 #define PERIOD_MIN_NS (100 * NSEC_PER_USEC)
-
-_Static_assert(LAPIC_BUS_HZ == NSEC_PER_SEC, "a count is a nanosecond");
 
 static uint32_t mode(const struct lapic *lapic)
 {
@@ -32,9 +29,10 @@ static uint32_t divisor(const struct lapic *lapic)
 	return divisors[(value >> 1 & 4) | (value & 3)];
 }
 
-static uint64_t count_to_ticks(const struct lapic *lapic, uint32_t count)
+/* TSC ticks in one count. */
+static uint64_t count_length(const struct lapic *lapic)
 {
-	return time_ns_to_ticks((uint64_t)count * divisor(lapic));
+	return (uint64_t)lapic_clock_ratio() * divisor(lapic);
 }
 
 static void stop(struct lapic *lapic)
@@ -53,7 +51,7 @@ void lapic_timer_reset(struct lapic *lapic)
 /* Starts a count-down from @count; 0 stops. */
 static void start(struct lapic *lapic, uint32_t count)
 {
-	lapic->timer_deadline = count ? time_ticks() + count_to_ticks(lapic, count) : TIME_NEVER;
+	lapic->timer_deadline = count ? time_ticks() + count * count_length(lapic) : TIME_NEVER;
 }
 
 void lapic_timer_set_lvt(struct lapic *lapic, uint32_t lvt)
@@ -81,7 +79,7 @@ uint32_t lapic_timer_current(const struct lapic *lapic)
 	if ((mode(lapic) & LAPIC_TIMER_TSC_DEADLINE) || lapic->timer_deadline == TIME_NEVER ||
 	    now >= lapic->timer_deadline)
 		return 0;
-	left = time_ticks_to_ns(lapic->timer_deadline - now) / divisor(lapic);
+	left = (lapic->timer_deadline - now) / count_length(lapic);
 	return left < lapic->timer_initial ? (uint32_t)left : lapic->timer_initial;
 }
 
@@ -123,7 +121,7 @@ void lapic_poll_timer(struct vcpu *vcpu, uint64_t now)
 	if (now < lapic->timer_deadline)
 		return;
 	if (mode(lapic) == LAPIC_TIMER_PERIODIC && lapic->timer_initial) {
-		uint64_t period = count_to_ticks(lapic, lapic->timer_initial);
+		uint64_t period = lapic->timer_initial * count_length(lapic);
 		uint64_t shortest = time_ns_to_ticks(PERIOD_MIN_NS);
 
 		if (period < shortest)

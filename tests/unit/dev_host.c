@@ -10,13 +10,14 @@
 struct host host;
 struct vm host_vm;
 struct vcpu host_vcpus[CONFIG_MAX_VCPUS];
-uint32_t tsc_khz = HOST_TSC_KHZ;
+uint32_t tsc_khz;
 
 void host_reset(void)
 {
 	memset(&host, 0, sizeof(host));
 	memset(&host_vm, 0, sizeof(host_vm));
 	memset(host_vcpus, 0, sizeof(host_vcpus));
+	tsc_khz = HOST_TSC_KHZ;
 	host.now = 1000000;
 	strcpy(host_vm.name, "web");
 	host_vm.vcpu_count = CONFIG_MAX_VCPUS;

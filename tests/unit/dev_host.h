@@ -8,7 +8,7 @@
 #include "core/vm/vcpu.h"
 #include "core/vm/vm.h"
 
-#define HOST_TSC_KHZ 2000000u /* two ticks a nanosecond */
+#define HOST_TSC_KHZ 1000000u /* one tick a nanosecond */
 
 /* What the devices have done since host_reset(). */
 struct host {

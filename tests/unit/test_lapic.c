@@ -464,7 +464,7 @@ static void test_divide(void **state)
 	for (uint32_t i = 0; i < 8; i++) {
 		out(DIVIDE, (i & 4) << 1 | (i & 3));
 		out(INITIAL, 1000);
-		assert_int_equal(cpu->lapic.timer_deadline - host.now, 2000 * divisors[i]);
+		assert_int_equal(cpu->lapic.timer_deadline - host.now, 1000 * divisors[i]);
 	}
 	/* Half way, the rest goes on with another divisor. */
 	out(DIVIDE, DIVIDE_1);
@@ -483,8 +483,24 @@ static void test_divide(void **state)
 	/* The longest time there is. */
 	out(DIVIDE, 0xa);
 	out(INITIAL, UINT32_MAX);
-	assert_int_equal(cpu->lapic.timer_deadline - host.now, 2ull * 128 * UINT32_MAX);
+	assert_int_equal(cpu->lapic.timer_deadline - host.now, 128ull * UINT32_MAX);
 	assert_int_equal(in(CURRENT), UINT32_MAX);
+}
+
+/* The timer's clock has to have a frequency that CPUID can tell in 32 bits. */
+static void test_fast_tsc(void **state)
+{
+	(void)state;
+	tsc_khz = 4294967;
+	assert_int_equal(lapic_clock_ratio(), 1);
+	tsc_khz = 5000000;
+	assert_int_equal(lapic_clock_ratio(), 2);
+	out(DIVIDE, DIVIDE_1);
+	out(TIMER, 0x30);
+	out(INITIAL, 1000);
+	assert_int_equal(cpu->lapic.timer_deadline - host.now, 2000);
+	host.now += 500;
+	assert_int_equal(in(CURRENT), 750);
 }
 
 static void test_periodic(void **state)
@@ -674,6 +690,7 @@ int main(void)
 		cmocka_unit_test_setup(test_level_interrupts_end_at_the_ioapic, setup),
 		cmocka_unit_test_setup(test_one_shot, setup),
 		cmocka_unit_test_setup(test_divide, setup),
+		cmocka_unit_test_setup(test_fast_tsc, setup),
 		cmocka_unit_test_setup(test_periodic, setup),
 		cmocka_unit_test_setup(test_shortest_period, setup),
 		cmocka_unit_test_setup(test_masked_timer, setup),
