@@ -8,6 +8,7 @@
 #include "arch/x86_64/cpu/cpu.h"
 #include "arch/x86_64/cpu/paging.h"
 #include "arch/x86_64/cpu/platform.h"
+#include "arch/x86_64/cpu/serial.h"
 #include "arch/x86_64/cpu/tsc.h"
 #include "core/console.h"
 
@@ -90,9 +91,10 @@ static void wait_for_the_end(void)
 void platform_power_off(void)
 {
 	cpu_irq_disable();
+	serial_drain();
 	if (acpi && acpi->has_s5 && acpi->hardware_reduced) {
 		write_register(&acpi->sleep_control, sleep_control_memory,
-			       (uint8_t)(acpi->s5_type_a << SLEEP_CONTROL_TYPE_SHIFT |
+			       (uint8_t)((uint32_t)acpi->s5_type_a << SLEEP_CONTROL_TYPE_SHIFT |
 					 SLEEP_CONTROL_ENABLE));
 		wait_for_the_end();
 	} else if (acpi && acpi->has_s5 && acpi->pm1a_control) {
@@ -108,6 +110,7 @@ void platform_power_off(void)
 void platform_reset(void)
 {
 	cpu_irq_disable();
+	serial_drain();
 	if (acpi && acpi->reset.address) {
 		write_register(&acpi->reset, reset_memory, acpi->reset_value);
 		wait_for_the_end();

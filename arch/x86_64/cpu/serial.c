@@ -24,7 +24,8 @@ enum {
 #define LINE_8N1	  0x03
 #define LINE_DLAB	  0x80
 #define MODEM_DTR_RTS	  0x03
-#define STATUS_TX_EMPTY	  0x20
+#define STATUS_TX_EMPTY	  0x20 /* the FIFO is */
+#define STATUS_TX_IDLE	  0x40 /* and the shift register behind it */
 #define DIVISOR_115200	  1
 #define SPIN_MAX	  200000u /* polls; a character takes 87 us, a poll about 1 us */
 
@@ -52,15 +53,27 @@ bool serial_init(void)
 	return true;
 }
 
+/* A port that once did not get ready is asked once a character from then on, not waited for. */
+static bool wait_status(uint8_t bit)
+{
+	static bool stuck;
+
+	for (unsigned int spins = stuck ? 1 : SPIN_MAX; spins; spins--) {
+		if (port_read8(UART_LINE_STATUS) & bit) {
+			stuck = false;
+			return true;
+		}
+	}
+	stuck = true;
+	return false;
+}
+
 /* Sends one byte. @room: bytes that the transmitter still takes without being asked. */
 static void send(char c, unsigned int *room)
 {
 	if (*room == 0) {
-		unsigned int spins = SPIN_MAX;
-
-		while (!(port_read8(UART_LINE_STATUS) & STATUS_TX_EMPTY))
-			if (--spins == 0)
-				return;
+		if (!wait_status(STATUS_TX_EMPTY))
+			return;
 		*room = burst;
 	}
 	port_write8(UART_DATA, (uint8_t)c);
@@ -76,4 +89,9 @@ void serial_write(const char *text, size_t len)
 			send('\r', &room);
 		send(text[i], &room);
 	}
+}
+
+void serial_drain(void)
+{
+	wait_status(STATUS_TX_IDLE);
 }

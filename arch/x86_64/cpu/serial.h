@@ -15,4 +15,7 @@ bool serial_init(void);
  */
 void serial_write(const char *text, size_t len);
 
+/* serial_drain - wait until the last character has left the port; before power-off. */
+void serial_drain(void);
+
 #endif
