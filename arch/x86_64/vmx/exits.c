@@ -90,7 +90,12 @@ static enum exit_kind decode_exception(struct vcpu *vcpu)
 	}
 	restore_nmi_blocking(info & EVENT_NMI_UNBLOCKED);
 	event_reinject_exit(vcpu);
-	return EXIT_NONE;
+	/*
+	 * Where the exception is raised by its own delivery, the next exit comes before the
+	 * processor looks for interrupts (SDM vol. 3A, table "Priority Among Concurrent Events"):
+	 * without a window here, this guest would have the CPU for ever.
+	 */
+	return EXIT_INTERRUPT;
 }
 
 /* A VMCALL outside ring 0, refused: see entry.S. */

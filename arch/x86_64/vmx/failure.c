@@ -124,7 +124,7 @@ static void print_controls(void)
 
 void failure_decode(struct vcpu *vcpu, uint32_t reason)
 {
-	vcpu->exit.reason = reason;
+	vcpu->exit.reason = reason & EXIT_REASON_MASK;
 	if (reason == VMX_ENTER_FAILED) {
 		uint32_t error = vmread32(VMCS_INSN_ERROR);
 
