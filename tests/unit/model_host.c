@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "tests/unit/model_host.h"
+
+#define GARBAGE_BYTES 0x5a
+#define GARBAGE_PAGES 64u /* of each block: all of them would take the tests' time */
+
+struct model_host model_host;
+
+static uint64_t random_state;
+
+void model_random_seed(uint64_t seed)
+{
+	random_state = seed;
+}
+
+uint64_t model_random(void)
+{
+	uint64_t x = random_state += 0x9e3779b97f4a7c15ull; /* splitmix64 */
+
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+	return x ^ (x >> 31);
+}
+
+/* The store must not rely on zeroes: a frame that it uses again has none either. */
+static void *block_alloc(void)
+{
+	uint64_t live = __atomic_add_fetch(&model_host.live, 1, __ATOMIC_SEQ_CST);
+	uintptr_t start, block;
+	void *area;
+
+	if (live > model_host.limit ||
+	    (model_host.fail_in && model_random() % model_host.fail_in == 0)) {
+		__atomic_sub_fetch(&model_host.live, 1, __ATOMIC_SEQ_CST);
+		__atomic_add_fetch(&model_host.failures, 1, __ATOMIC_SEQ_CST);
+		return NULL;
+	}
+	area = mmap(NULL, 2 * TMEM_BLOCK_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_ptr_not_equal(area, MAP_FAILED);
+	start = (uintptr_t)area;
+	block = (start + TMEM_BLOCK_SIZE - 1) & ~(uintptr_t)(TMEM_BLOCK_SIZE - 1);
+	if (block > start)
+		munmap(area, block - start);
+	munmap((void *)(block + TMEM_BLOCK_SIZE), start + TMEM_BLOCK_SIZE - block);
+	memset((void *)block, GARBAGE_BYTES, GARBAGE_PAGES * TMEM_PAGE_SIZE);
+	return (void *)block;
+}
+
+/* A block that was not handed out faults here, and one that is used afterwards does there. */
+static void block_free(void *block)
+{
+	assert_int_equal((uintptr_t)block % TMEM_BLOCK_SIZE, 0);
+	*(volatile char *)block = 0;
+	assert_int_equal(munmap(block, TMEM_BLOCK_SIZE), 0);
+	__atomic_sub_fetch(&model_host.live, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&model_host.freed, 1, __ATOMIC_SEQ_CST);
+}
+
+static void page_copy(void *dst, const void *src)
+{
+	__atomic_add_fetch(&model_host.copies, 1, __ATOMIC_RELAXED);
+	if (model_host.on_copy)
+		model_host.on_copy();
+	memcpy(dst, src, TMEM_PAGE_SIZE);
+}
+
+static void relax(void)
+{
+	if (model_host.on_relax)
+		model_host.on_relax();
+	sched_yield();
+}
+
+int model_host_start(uint64_t limit)
+{
+	static const struct tmem_host host = {
+		.block_alloc = block_alloc,
+		.block_free = block_free,
+		.page_copy = page_copy,
+		.relax = relax,
+		.hash_seed = { 0x0123456789abcdefull, 0xfedcba9876543210ull },
+	};
+
+	memset(&model_host, 0, sizeof(model_host));
+	model_host.limit = limit;
+	return tmem_init(&host);
+}
+
+void model_host_stop(void)
+{
+	tmem_exit();
+	assert_int_equal(model_host.live, 0);
+}

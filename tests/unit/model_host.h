@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A host for the page store under test: hands out 2 MiB blocks full of garbage, checks what comes
+ * back, and refuses when it is told to.
+ */
+#ifndef TESTS_UNIT_MODEL_HOST_H
+#define TESTS_UNIT_MODEL_HOST_H
+
+#include <stdint.h>
+
+#include "tmem/tmem.h"
+
+struct model_host {
+	uint64_t limit;	   /* blocks there are */
+	uint64_t fail_in;  /* refuse each n-th request on average; 0: never */
+	uint64_t live;	   /* blocks handed out now */
+	uint64_t freed;	   /* blocks taken back so far */
+	uint64_t failures; /* requests refused so far */
+	uint64_t copies;   /* pages copied so far */
+	/* Called, if set, before a page is copied, and while a lock is waited for. */
+	void (*on_copy)(void);
+	void (*on_relax)(void);
+};
+
+extern struct model_host model_host;
+
+/* Set model_host up with @limit blocks and tmem_init() the store with it. Returns the latter's. */
+int model_host_start(uint64_t limit);
+
+/* tmem_exit(), and fail the test unless every block is back. */
+void model_host_stop(void);
+
+/* The next of a sequence of random numbers, the same in each run. Context: one thread. */
+uint64_t model_random(void);
+void model_random_seed(uint64_t seed);
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The page store against the reference model: millions of random calls, with random caps, random
+ * host sizes and refused blocks, each answer compared, and the accounts checked after each.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include <tidepool/abi.h>
+
+#include "tests/unit/model.h"
+#include "tests/unit/model_host.h"
+#include "tmem/client.h"
+#include "tmem/frame.h"
+
+#define ROUNDS 100u
+#define CALLS  20000u /* a round */
+
+/* What a put may need at most: the page, and a frame of cells for the records. */
+#define PUT_FRAMES 2u
+/* A new pool: itself and its index. */
+#define POOL_FRAMES 3u
+
+static struct model model;
+static struct tmem_client *clients[MODEL_CLIENTS];
+static uint64_t caps[MODEL_CLIENTS];
+static struct tmem_stats expected[MODEL_CLIENTS];
+static uint64_t last_stamp;
+
+static struct tmem_key key_of(struct model_place at)
+{
+	/* Object ids that differ in one word each, and indices of all sizes. */
+	struct tmem_key key = { .index = at.index };
+
+	key.oid[at.object % 3] = at.object / 3 + 1;
+	if (at.index % 3 == 2)
+		key.index = UINT64_MAX - at.index;
+	return key;
+}
+
+/* Fill a page with what a stamp stands for. */
+static void page_fill(uint64_t *page, uint64_t stamp)
+{
+	unsigned int i;
+
+	for (i = 0; i < TMEM_PAGE_SIZE / sizeof(*page); i++)
+		page[i] = stamp + i;
+}
+
+static void page_expect(const uint64_t *page, uint64_t stamp)
+{
+	uint64_t wanted[TMEM_PAGE_SIZE / sizeof(*page)];
+
+	page_fill(wanted, stamp);
+	assert_memory_equal(page, wanted, TMEM_PAGE_SIZE);
+}
+
+/*
+ * The accounts after any call: the counters, the cap, and each frame of each block either free or
+ * charged to someone.
+ */
+static void accounts_check(void)
+{
+	struct tmem_store_stats store;
+	uint64_t charged = 0, held = 0;
+	unsigned int c;
+
+	for (c = 0; c < MODEL_CLIENTS; c++) {
+		struct tmem_stats stats;
+
+		tmem_client_stats(clients[c], &stats);
+		assert_true(stats.charged <= caps[c] || stats.charged == 1);
+		assert_true(stats.charged > stats.held);
+		charged += stats.charged;
+		held += stats.held;
+		expected[c].charged = stats.charged;
+		assert_memory_equal(&stats, &expected[c], sizeof(stats));
+	}
+	tmem_store_stats(&store);
+	assert_int_equal(store.blocks, model_host.live);
+	assert_int_equal(store.pages_held, held);
+	assert_int_equal(store.pages_free + charged, store.blocks * TMEM_FRAMES_PER_BLOCK);
+}
+
+/*
+ * Tell the model of the pages that the store evicted in a call that wanted at most @frames, which
+ * it may only do, and may only have refused, for want of memory. Returns how many.
+ */
+static uint64_t evictions_apply(unsigned int c, bool refused, uint64_t frames,
+				uint64_t failures_before)
+{
+	uint64_t charged = expected[c].charged, n, i;
+	struct tmem_stats stats;
+
+	tmem_client_stats(clients[c], &stats);
+	n = stats.evicted - expected[c].evicted;
+	for (i = 0; i < n; i++)
+		assert_true(model_evict(&model, c));
+	if (n || refused)
+		assert_true(charged + frames > caps[c] || model_host.failures > failures_before);
+	if (refused)
+		assert_int_equal(model_count(&model, c, true), 0);
+	assert_true(n <= frames);
+	expected[c].evicted += n;
+	expected[c].held -= n;
+	return n;
+}
+
+static void put_do(struct model_place at)
+{
+	static uint64_t page[TMEM_PAGE_SIZE / sizeof(uint64_t)] __attribute__((aligned(4096)));
+	struct tmem_key key = key_of(at);
+	bool held = model_page(&model, at)->stamp != 0;
+	uint64_t failures = model_host.failures, stamp = last_stamp += TMEM_PAGE_SIZE;
+	int64_t ret;
+
+	page_fill(page, stamp);
+	ret = tmem_put(clients[at.client], at.pool, &key, page);
+	if (!model.pools[at.client][at.pool].open) {
+		assert_int_equal(ret, -TIDEPOOL_ENODEV);
+		return;
+	}
+	if (held) {
+		assert_int_equal(ret, 0);
+		model_put(&model, at, stamp);
+		expected[at.client].puts++;
+		return;
+	}
+	assert_true(ret == 0 || ret == -TIDEPOOL_ENOMEM);
+	evictions_apply(at.client, ret != 0, PUT_FRAMES, failures);
+	if (ret) {
+		expected[at.client].refused++;
+	} else {
+		model_put(&model, at, stamp);
+		expected[at.client].puts++;
+		expected[at.client].held++;
+	}
+}
+
+static void get_do(struct model_place at)
+{
+	static uint64_t page[TMEM_PAGE_SIZE / sizeof(uint64_t)] __attribute__((aligned(4096)));
+	const struct model_pool *pool = &model.pools[at.client][at.pool];
+	struct tmem_key key = key_of(at);
+	uint64_t stamp;
+	int64_t ret;
+
+	page_fill(page, 1);
+	ret = tmem_get(clients[at.client], at.pool, &key, page);
+	if (!pool->open) {
+		assert_int_equal(ret, -TIDEPOOL_ENODEV);
+		page_expect(page, 1);
+		return;
+	}
+	stamp = model_get(&model, at);
+	if (!stamp) {
+		assert_int_equal(ret, -TIDEPOOL_ENOENT);
+		page_expect(page, 1);
+		expected[at.client].misses++;
+		return;
+	}
+	assert_int_equal(ret, 0);
+	page_expect(page, stamp);
+	expected[at.client].gets++;
+	expected[at.client].held -= !pool->persistent;
+}
+
+static void flush_page_do(struct model_place at)
+{
+	struct tmem_key key = key_of(at);
+	int64_t ret = tmem_flush_page(clients[at.client], at.pool, &key);
+	uint64_t n;
+
+	if (!model.pools[at.client][at.pool].open) {
+		assert_int_equal(ret, -TIDEPOOL_ENODEV);
+		return;
+	}
+	n = model_flush_page(&model, at);
+	assert_int_equal(ret, n);
+	expected[at.client].flushed += n;
+	expected[at.client].held -= n;
+}
+
+/* The pages that the step dropped since the last account; no more than a step may. */
+static void step_check(struct model_place at)
+{
+	struct tmem_stats stats;
+	uint64_t n;
+
+	tmem_client_stats(clients[at.client], &stats);
+	n = stats.flushed - expected[at.client].flushed;
+	assert_true(n <= TMEM_STEP);
+	expected[at.client].flushed += n;
+	expected[at.client].held -= n;
+}
+
+static void flush_object_do(struct model_place at)
+{
+	struct tmem_key key = key_of(at);
+	uint64_t before = expected[at.client].flushed;
+	int64_t ret;
+
+	do {
+		ret = tmem_flush_object(clients[at.client], at.pool, key.oid);
+		step_check(at);
+		accounts_check();
+	} while (ret == -TIDEPOOL_EAGAIN);
+	if (!model.pools[at.client][at.pool].open) {
+		assert_int_equal(ret, -TIDEPOOL_ENODEV);
+		return;
+	}
+	assert_int_equal(ret, 0);
+	assert_int_equal(expected[at.client].flushed - before, model_flush_object(&model, at));
+}
+
+static void pool_create_do(struct model_place at)
+{
+	static const uint64_t uuid[2];
+	uint64_t failures = model_host.failures, flags = TIDEPOOL_POOL_VERSION;
+	unsigned int lowest = 0;
+	int64_t ret;
+
+	while (lowest < MODEL_POOLS && model.pools[at.client][lowest].open)
+		lowest++;
+	if (lowest == MODEL_POOLS)
+		return;
+	if (model_random() % 2)
+		flags |= TIDEPOOL_POOL_PERSISTENT;
+	ret = tmem_pool_create(clients[at.client], flags, uuid);
+	evictions_apply(at.client, ret < 0, POOL_FRAMES, failures);
+	if (ret < 0) {
+		assert_int_equal(ret, -TIDEPOOL_ENOMEM);
+		return;
+	}
+	assert_int_equal(ret, lowest);
+	model.pools[at.client][lowest].open = true;
+	model.pools[at.client][lowest].persistent = flags & TIDEPOOL_POOL_PERSISTENT;
+	expected[at.client].pools++;
+}
+
+static void pool_destroy_do(struct model_place at)
+{
+	struct model_pool *pool = &model.pools[at.client][at.pool];
+	uint64_t before = expected[at.client].flushed;
+	int64_t ret;
+
+	expected[at.client].pools -= pool->open;
+	do {
+		ret = tmem_pool_destroy(clients[at.client], at.pool);
+		step_check(at);
+		accounts_check();
+	} while (ret == -TIDEPOOL_EAGAIN);
+	assert_int_equal(ret, pool->open ? 0 : -TIDEPOOL_ENODEV);
+	assert_int_equal(expected[at.client].flushed - before, model_flush_pool(&model, at));
+	pool->open = false;
+}
+
+static void call_do(void)
+{
+	struct model_place at = {
+		.client = (unsigned int)(model_random() % MODEL_CLIENTS),
+		.pool = (unsigned int)(model_random() % MODEL_POOLS),
+		.object = (unsigned int)(model_random() % MODEL_OBJECTS),
+		.index = (unsigned int)(model_random() % MODEL_INDICES),
+	};
+	uint64_t freed = model_host.freed;
+	unsigned int choice = (unsigned int)(model_random() % 1000);
+	bool one_step = choice < 970;
+
+	if (choice < 550)
+		put_do(at);
+	else if (choice < 800)
+		get_do(at);
+	else if (choice < 900)
+		flush_page_do(at);
+	else if (choice < 970)
+		pool_create_do(at);
+	else if (choice < 995)
+		flush_object_do(at);
+	else
+		pool_destroy_do(at);
+	if (one_step)
+		assert_true(model_host.freed <= freed + 1);
+}
+
+static uint64_t cap_choose(void)
+{
+	switch (model_random() % 4) {
+	case 0:
+		return UINT64_MAX;
+	case 1:
+		return model_random() % 20;
+	default:
+		return model_random() % 2000;
+	}
+}
+
+static void round_run(uint64_t seed)
+{
+	unsigned int c, i;
+
+	model_random_seed(seed);
+	memset(&model, 0, sizeof(model));
+	memset(expected, 0, sizeof(expected));
+	assert_int_equal(model_host_start(UINT64_MAX), 0);
+	for (c = 0; c < MODEL_CLIENTS; c++) {
+		struct tmem_limits limits = { .cap = caps[c] = cap_choose() };
+
+		clients[c] = tmem_client_create(&limits);
+		assert_non_null(clients[c]);
+		expected[c].charged = 1;
+	}
+	if (seed % 2)
+		model_host.limit = 1 + model_random() % 12;
+	if (seed % 3 == 0)
+		model_host.fail_in = 2 + model_random() % 4;
+
+	for (i = 0; i < CALLS; i++) {
+		call_do();
+		accounts_check();
+	}
+
+	for (c = 0; c < MODEL_CLIENTS; c++)
+		while (tmem_client_destroy(clients[c]) == -TIDEPOOL_EAGAIN)
+			;
+	assert_int_equal(model_host.live, 1);
+	model_host_stop();
+}
+
+static void test_random_calls(void **state)
+{
+	uint64_t seed;
+
+	(void)state;
+	for (seed = 0; seed < ROUNDS; seed++)
+		round_run(seed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_calls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
