@@ -18,6 +18,7 @@ enum {
 	REG_TPR = 0x080,
 	REG_EOI = 0x0b0,
 	REG_SPURIOUS = 0x0f0,
+	REG_IN_SERVICE = 0x100, /* 256 bits, in words 16 bytes apart */
 	REG_ICR = 0x300,
 	REG_ICR_HIGH = 0x310, /* xAPIC mode only */
 	REG_LVT_TIMER = 0x320,
@@ -90,6 +91,14 @@ int lapic_init(void)
 	return 0;
 }
 
+/* What firmware left in service would block everything of its priority and below. */
+static void end_left_over_interrupts(void)
+{
+	for (uint32_t word = 0; word < VECTOR_COUNT / 32; word++)
+		for (uint32_t bits = reg_read(REG_IN_SERVICE + word * 16); bits; bits &= bits - 1)
+			lapic_eoi();
+}
+
 void lapic_init_cpu(void)
 {
 	uint64_t base = rdmsr(MSR_APIC_BASE);
@@ -117,9 +126,10 @@ void lapic_init_cpu(void)
 	reg_write(REG_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
 	reg_write(REG_TIMER_INITIAL, 0);
 	reg_write(REG_LVT_TIMER, VECTOR_TIMER | (tsc_deadline ? LVT_TSC_DEADLINE : 0));
-	/* What firmware left in service would block everything of its priority. */
-	for (int i = 0; i < 2; i++)
-		lapic_eoi();
+	/* An xAPIC register write may be overtaken by the WRMSR that arms the deadline (SDM). */
+	if (tsc_deadline)
+		__asm__ volatile("mfence" : : : "memory");
+	end_left_over_interrupts();
 }
 
 uint32_t lapic_id(void)
@@ -208,7 +218,7 @@ void lapic_set_timer(uint64_t tsc)
 {
 	this_cpu()->timer_deadline = tsc;
 	if (tsc_deadline)
-		/* 0 disarms. Not ordered behind the LVT's set-up in xAPIC mode without a fence. */
+		/* 0 disarms. */
 		wrmsr(MSR_TSC_DEADLINE, tsc == TIME_NEVER ? 0 : tsc);
 	else if (tsc == TIME_NEVER)
 		reg_write(REG_TIMER_INITIAL, 0);

@@ -9,16 +9,24 @@
 #include "core/types.h"
 
 /*
- * memmap_for_each_free - call @take for every piece of RAM that nobody uses, in no special order
+ * memmap_for_each_ram - call @take for every piece of RAM, in no special order
+ *
+ * No byte is given twice, even if lines of the memory map overlap. Ends at the first call that
+ * returns a negative error, and returns that; else 0.
+ */
+int memmap_for_each_ram(const struct boot_info *boot, int (*take)(hpa_t base, uint64_t size));
+
+/*
+ * memmap_for_each_free - the same for RAM that nobody uses
  * @image_base, @image_size: where the hypervisor itself lies
  * @from, @to: only the part of the memory between these addresses
  *
  * Left out are the first MiB (firmware's data, and the page from which other CPUs start), the
  * image, the modules, the boot information, and whatever another line of the memory map calls
- * something else than RAM: firmware's maps do overlap.
+ * something else than RAM.
  */
-void memmap_for_each_free(const struct boot_info *boot, hpa_t image_base, uint64_t image_size,
-			  hpa_t from, hpa_t to, void (*take)(hpa_t base, uint64_t size));
+int memmap_for_each_free(const struct boot_info *boot, hpa_t image_base, uint64_t image_size,
+			 hpa_t from, hpa_t to, int (*take)(hpa_t base, uint64_t size));
 
 /*
  * memmap_find_low_page - a page of RAM below 640 KiB for the code that other CPUs start with

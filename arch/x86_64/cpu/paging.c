@@ -7,6 +7,7 @@
  */
 #include "arch/x86_64/cpu/paging.h"
 #include "arch/x86_64/cpu/cpu.h"
+#include "arch/x86_64/cpu/memmap.h"
 #include "boot/bootinfo.h"
 #include "core/console.h"
 #include "core/errno.h"
@@ -109,24 +110,13 @@ static int map_image(void)
 	return err;
 }
 
-static int map_ram(const struct boot_info *boot)
+static int map_ram(hpa_t base, uint64_t size)
 {
 	bool has_1g = cpuid_edx(0x80000001, 0) & CPUID_80000001_EDX_PAGE1G;
+	hpa_t start = ALIGN_UP(base, PAGE_SIZE), end = ALIGN_DOWN(base + size, PAGE_SIZE);
 
-	for (uint32_t i = 0; i < boot->range_count; i++) {
-		const struct boot_range *range = &boot->ranges[i];
-		hpa_t start = ALIGN_UP(range->base, PAGE_SIZE);
-		hpa_t end = ALIGN_DOWN(range->base + range->size, PAGE_SIZE);
-		int err;
-
-		if (range->kind != BOOT_MEMORY_RAM)
-			continue;
-		err = map_range((uint64_t)phys_to_virt(start), start, end, FLAGS_DATA,
-				has_1g ? LEVEL_GIB : LEVEL_BLOCK);
-		if (err < 0)
-			return err;
-	}
-	return 0;
+	return map_range((uint64_t)phys_to_virt(start), start, end, FLAGS_DATA,
+			 has_1g ? LEVEL_GIB : LEVEL_BLOCK);
 }
 
 void paging_init(const struct boot_info *boot)
@@ -139,7 +129,7 @@ void paging_init(const struct boot_info *boot)
 	    next_table(&root[table_index(PCPU_BASE, LEVEL_TOP)]))
 		err = map_image();
 	if (err == 0)
-		err = map_ram(boot);
+		err = memmap_for_each_ram(boot, map_ram);
 	if (err < 0)
 		panic("too little memory below 4 GiB for the hypervisor's own page tables");
 	write_cr3(paging_root());

@@ -34,15 +34,21 @@ void platform_early_init(void)
 		console_set_output(serial_write);
 }
 
+static int add_frames(hpa_t base, uint64_t size)
+{
+	frames_add(base, size);
+	return 0;
+}
+
 void platform_map_memory(const struct boot_info *boot)
 {
 	uint64_t image_size = (uint64_t)(image_end - image_start);
 
 	/* First what the early tables reach: the final ones are made of it. */
-	memmap_for_each_free(boot, image_load_base, image_size, 0, EARLY_MAP_END, frames_add);
+	memmap_for_each_free(boot, image_load_base, image_size, 0, EARLY_MAP_END, add_frames);
 	paging_init(boot);
 	memmap_for_each_free(boot, image_load_base, image_size, EARLY_MAP_END, UINT64_MAX,
-			     frames_add);
+			     add_frames);
 	smp_reserve_startup_page(boot);
 }
 

@@ -21,6 +21,7 @@
 #define STARTUP_WAIT_USEC 200u
 #define ANSWER_WAIT_USEC  100000u  /* until the CPU runs our code */
 #define READY_WAIT_USEC	  5000000u /* until it has initialised itself, messages included */
+#define HALT_WAIT_USEC	  10000u
 #define POLL_USEC	  10u
 
 /* What the CPU being started has come to. Each CPU but the boot CPU passes through it once. */
@@ -54,6 +55,7 @@ static const struct acpi_info *acpi;
 static void (*secondary_entry)(void);
 static enum startup_state startup; /* atomic */
 static bool halting;		   /* atomic */
+static uint32_t halted_count;	   /* atomic; CPUs that obeyed */
 
 static void secondary_start(void) __attribute__((noreturn));
 
@@ -199,9 +201,18 @@ void smp_halt_others(void)
 {
 	__atomic_store_n(&halting, true, __ATOMIC_RELEASE);
 	lapic_send_nmi_to_others();
+	/* They may be printing; a CPU that takes no NMI is not waited for long. */
+	for (uint64_t waited = 0; waited < HALT_WAIT_USEC; waited += POLL_USEC) {
+		if (__atomic_load_n(&halted_count, __ATOMIC_ACQUIRE) + 1 >= pcpu_count)
+			return;
+		tsc_wait_usec(POLL_USEC);
+	}
 }
 
-bool smp_is_halting(void)
+void smp_obey_halt(void)
 {
-	return __atomic_load_n(&halting, __ATOMIC_ACQUIRE);
+	if (!__atomic_load_n(&halting, __ATOMIC_ACQUIRE))
+		return;
+	__atomic_add_fetch(&halted_count, 1, __ATOMIC_ACQ_REL);
+	cpu_halt();
 }

@@ -33,7 +33,7 @@ void smp_kick(uint32_t cpu);
 /* smp_halt_others - stop every other CPU for good, by NMI; for panic(). */
 void smp_halt_others(void);
 
-/* smp_is_halting - is that what an NMI was sent for? */
-bool smp_is_halting(void);
+/* smp_obey_halt - for the NMI's handler: returns unless the NMI was sent by smp_halt_others(). */
+void smp_obey_halt(void);
 
 #endif

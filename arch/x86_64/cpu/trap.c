@@ -192,8 +192,7 @@ void trap_handle(struct trap_frame *frame)
 			return;
 		die(frame);
 	case VECTOR_NMI:
-		if (smp_is_halting())
-			platform_halt();
+		smp_obey_halt();
 		die(frame);
 	default:
 		if (frame->vector < EXCEPTION_COUNT)
@@ -206,8 +205,7 @@ void trap_handle(struct trap_frame *frame)
 
 void trap_nmi(void)
 {
-	if (smp_is_halting())
-		platform_halt();
+	smp_obey_halt();
 	panic("non-maskable interrupt");
 }
 
