@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The ABI as docs/abi.md promises it: discovery, every operation's meaning, the coherence rules,
+ * the counters, and that a call changes no register but RAX.
+ */
+#include "tests/guest/lib/cpu.h"
+#include "tests/guest/lib/hypercall.h"
+#include "tests/guest/lib/test.h"
+
+#define PERSISTENT   (TIDEPOOL_POOL_PERSISTENT | TIDEPOOL_POOL_VERSION)
+#define EPHEMERAL    TIDEPOOL_POOL_VERSION
+#define OBJECT_PAGES 40
+
+/* Flags of RFLAGS that arithmetic sets, and the direction flag. */
+#define RFLAGS_ONE	  0x002
+#define RFLAGS_ARITHMETIC 0x8d5
+#define RFLAGS_DF	  0x400
+
+const char test_name[] = "abi";
+
+static uint64_t page_in[TIDEPOOL_PAGE_SIZE / 8] __attribute__((aligned(4096)));
+static uint64_t page_out[TIDEPOOL_PAGE_SIZE / 8] __attribute__((aligned(4096)));
+
+/* A page whose every word depends on @seed. */
+static void fill(uint64_t *page, uint64_t seed)
+{
+	for (size_t i = 0; i < TIDEPOOL_PAGE_SIZE / 8; i++)
+		page[i] = (seed + i) * 0x9e3779b97f4a7c15;
+}
+
+static bool holds(const uint64_t *page, uint64_t seed)
+{
+	for (size_t i = 0; i < TIDEPOOL_PAGE_SIZE / 8; i++) {
+		if (page[i] != (seed + i) * 0x9e3779b97f4a7c15)
+			return false;
+	}
+	return true;
+}
+
+static int64_t put_seed(uint64_t pool, const struct page_key *key, uint64_t seed)
+{
+	fill(page_in, seed);
+	return page_put(pool, key, page_in);
+}
+
+/* The page under @key is there and is the one of @seed. */
+static void expect_page(uint64_t pool, const struct page_key *key, uint64_t seed, const char *what)
+{
+	memset(page_out, 0xee, sizeof(page_out));
+	CHECK_EQ(page_get(pool, key, page_out), 0, what);
+	CHECK(holds(page_out, seed), "%s: other content than was put", what);
+}
+
+/* Nothing is under @key, and the frame for it is not touched. */
+static void expect_absent(uint64_t pool, const struct page_key *key, const char *what)
+{
+	fill(page_out, 0xabcdef);
+	CHECK_EQ(page_get(pool, key, page_out), -TIDEPOOL_ENOENT, what);
+	CHECK(holds(page_out, 0xabcdef), "%s: a get without a page wrote to the frame", what);
+}
+
+/* A pool that a test needs; without it there is nothing more to find out. */
+static uint64_t new_pool(uint64_t flags)
+{
+	int64_t pool = pool_new(flags);
+
+	if (pool < 0 || pool >= (int64_t)TIDEPOOL_MAX_POOLS) {
+		test_failure("new pool, flags 0x%lx: %ld", flags, pool);
+		test_finish();
+	}
+	return (uint64_t)pool;
+}
+
+static void test_discovery(void)
+{
+	uint32_t base = tidepool_base();
+	struct cpuid_regs first = cpuid(base, 0);
+	struct cpuid_regs version = cpuid(base + TIDEPOOL_CPUID_VERSION, 0);
+
+	CHECK(first.eax >= base + TIDEPOOL_CPUID_VERSION, "leaf 0x%x names 0x%x as the last one",
+	      base, first.eax);
+	CHECK_EQ(version.eax, TIDEPOOL_ABI_VERSION, "version in CPUID");
+	CHECK_EQ(version.ecx, TIDEPOOL_MAX_POOLS, "pools in CPUID");
+	CHECK_EQ(hypercall(TIDEPOOL_OP_NULL, 1, 2, 3, 4, 5, 6), TIDEPOOL_ABI_VERSION, "null call");
+}
+
+static void test_reserved_operations(void)
+{
+	static const uint64_t reserved[] = {
+		TIDEPOOL_OP_NEW_PAGE,	 TIDEPOOL_OP_READ,   TIDEPOOL_OP_WRITE, TIDEPOOL_OP_XCHG,
+		TIDEPOOL_OP_FLUSH_RANGE, TIDEPOOL_OP_VECTOR, TIDEPOOL_OP_COUNT, 0xffff,
+	};
+	static const uint64_t foreign[] = {
+		0,
+		1,
+		11,
+		16,
+		0x54510000,
+		0x54500000ull << 32,
+		UINT64_MAX,
+		1ull << 63 | TIDEPOOL_CALL(TIDEPOOL_OP_NULL),
+		1ull << 32 | TIDEPOOL_CALL(TIDEPOOL_OP_NULL),
+	};
+
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+		CHECK_EQ(hypercall(reserved[i], 0, 0, 0, 0, 0, 0), -TIDEPOOL_ENOSYS,
+			 "reserved operation");
+	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+		struct call_regs regs = {.rax = foreign[i], .rflags = RFLAGS_ONE};
+
+		hypercall_regs(&regs);
+		CHECK_EQ(regs.rax, NOT_OUR_CALL, "call without the magic");
+	}
+}
+
+static void test_pool_flags(void)
+{
+	CHECK_EQ(pool_new(0), -TIDEPOOL_EINVAL, "new pool of version 0");
+	CHECK_EQ(pool_new(2ull << TIDEPOOL_POOL_VERSION_SHIFT), -TIDEPOOL_EINVAL,
+		 "new pool of version 2");
+	CHECK_EQ(pool_new(EPHEMERAL | 1ull << TIDEPOOL_POOL_ORDER_SHIFT), -TIDEPOOL_EINVAL,
+		 "new pool of 8 KiB pages");
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		uint64_t known = TIDEPOOL_POOL_PERSISTENT | TIDEPOOL_POOL_SHARED |
+				 TIDEPOOL_POOL_ORDER_MASK | TIDEPOOL_POOL_VERSION_MASK;
+
+		if (!(known & 1ull << bit))
+			CHECK_EQ(pool_new(PERSISTENT | 1ull << bit), -TIDEPOOL_EINVAL,
+				 "new pool with a reserved flag");
+	}
+	CHECK_EQ(pool_new(PERSISTENT | TIDEPOOL_POOL_SHARED), -TIDEPOOL_EPERM,
+		 "shared pool that nobody granted");
+}
+
+static void test_persistent(void)
+{
+	const struct page_key key = {{1, 2, 3}, 4};
+	uint64_t pool = new_pool(PERSISTENT);
+
+	expect_absent(pool, &key, "get from an empty pool");
+	CHECK_EQ(put_seed(pool, &key, 100), 0, "put");
+	expect_page(pool, &key, 100, "get");
+	expect_page(pool, &key, 100, "second get: a persistent page stays");
+	CHECK_EQ(put_seed(pool, &key, 200), 0, "put on an existing key");
+	expect_page(pool, &key, 200, "put-put-get: the second page");
+	CHECK_EQ(page_flush(pool, &key), 1, "flush");
+	CHECK_EQ(page_flush(pool, &key), 0, "flush of what is gone");
+	expect_absent(pool, &key, "get behind a flush");
+	expect_absent(pool, &key, "get behind a failed get");
+	CHECK_EQ(put_seed(pool, &key, 300), 0, "put behind a flush");
+	expect_page(pool, &key, 300, "get of it");
+	CHECK_EQ(pool_destroy(pool), 0, "destroy");
+}
+
+/* What was put is a copy: the frame is the guest's own again. */
+static void test_copy(void)
+{
+	const struct page_key key = {{7, 7, 7}, 7};
+	uint64_t pool = new_pool(PERSISTENT);
+
+	CHECK_EQ(put_seed(pool, &key, 1), 0, "put");
+	CHECK(holds(page_in, 1), "a put changed the frame");
+	fill(page_in, 2);
+	expect_page(pool, &key, 1, "get behind a change of the frame");
+	fill(page_out, 3);
+	expect_page(pool, &key, 1, "get behind a change of the copy");
+	CHECK_EQ(pool_destroy(pool), 0, "destroy");
+}
+
+static void test_ephemeral(void)
+{
+	const struct page_key key = {{9, 8, 7}, 6};
+	uint64_t pool = new_pool(EPHEMERAL);
+
+	expect_absent(pool, &key, "ephemeral: get from an empty pool");
+	CHECK_EQ(put_seed(pool, &key, 10), 0, "ephemeral: put");
+	expect_page(pool, &key, 10, "ephemeral: get");
+	expect_absent(pool, &key, "ephemeral: a get takes the page away");
+	CHECK_EQ(put_seed(pool, &key, 20), 0, "ephemeral: put");
+	CHECK_EQ(put_seed(pool, &key, 30), 0, "ephemeral: put on an existing key");
+	expect_page(pool, &key, 30, "ephemeral: put-put-get");
+	CHECK_EQ(put_seed(pool, &key, 40), 0, "ephemeral: put");
+	CHECK_EQ(page_flush(pool, &key), 1, "ephemeral: flush");
+	expect_absent(pool, &key, "ephemeral: get behind a flush");
+	CHECK_EQ(pool_destroy(pool), 0, "ephemeral: destroy");
+}
+
+/* Keys that differ in one bit of one part are different keys. */
+static void test_keys(void)
+{
+	static const struct page_key keys[] = {
+		{{0, 0, 0}, 0},
+		{{1, 0, 0}, 0},
+		{{0, 1, 0}, 0},
+		{{0, 0, 1}, 0},
+		{{0, 0, 0}, 1},
+		{{1ull << 63, 0, 0}, 0},
+		{{0, 1ull << 63, 0}, 0},
+		{{0, 0, 1ull << 63}, 0},
+		{{0, 0, 0}, 1ull << 63},
+		{{0, 0, 0}, 1ull << 32},
+		{{UINT64_MAX, UINT64_MAX, UINT64_MAX}, UINT64_MAX},
+	};
+	const size_t count = sizeof(keys) / sizeof(keys[0]);
+	uint64_t pool = new_pool(PERSISTENT), other = new_pool(PERSISTENT);
+
+	for (size_t i = 0; i < count; i++)
+		CHECK_EQ(put_seed(pool, &keys[i], i * 1000), 0, "put of one of many keys");
+	for (size_t i = 0; i < count; i++) {
+		expect_page(pool, &keys[i], i * 1000, "get of one of many keys");
+		expect_absent(other, &keys[i], "the same key in another pool");
+	}
+	CHECK_EQ(pool_destroy(other), 0, "destroy of an empty pool");
+	CHECK_EQ(pool_destroy(pool), 0, "destroy");
+}
+
+static void test_flush_object(void)
+{
+	struct page_key key = {{5, 5, 5}, 0}, neighbour = {{5, 5, 6}, 0};
+	uint64_t pool = new_pool(PERSISTENT);
+	int64_t held = query(TIDEPOOL_QUERY_HELD);
+
+	for (key.index = 0; key.index < OBJECT_PAGES; key.index++)
+		CHECK_EQ(put_seed(pool, &key, key.index), 0, "put into an object");
+	CHECK_EQ(put_seed(pool, &neighbour, 77), 0, "put into another object");
+	CHECK_EQ(query(TIDEPOOL_QUERY_HELD), held + OBJECT_PAGES + 1, "pages held");
+	CHECK_EQ(object_flush(pool, &key), 0, "flush object");
+	CHECK_EQ(query(TIDEPOOL_QUERY_HELD), held + 1, "pages held behind flush object");
+	for (key.index = 0; key.index < OBJECT_PAGES; key.index++)
+		expect_absent(pool, &key, "get behind flush object");
+	expect_page(pool, &neighbour, 77, "get from the other object");
+	CHECK_EQ(object_flush(pool, &key), 0, "flush of an object that is gone");
+	CHECK_EQ(pool_destroy(pool), 0, "destroy");
+	CHECK_EQ(query(TIDEPOOL_QUERY_HELD), held, "pages held behind destroy");
+}
+
+static void test_destroy(void)
+{
+	struct page_key key = {{1, 1, 1}, 0};
+	uint64_t pool = new_pool(PERSISTENT), other = new_pool(PERSISTENT);
+
+	CHECK(pool != other, "two pools have the same id %lu", pool);
+	CHECK_EQ(put_seed(other, &key, 5), 0, "put into the pool that stays");
+	for (key.index = 0; key.index < OBJECT_PAGES; key.index++)
+		CHECK_EQ(put_seed(pool, &key, key.index), 0, "put into the pool that goes");
+	CHECK_EQ(pool_destroy(pool), 0, "destroy");
+	key.index = 0;
+	CHECK_EQ(page_get(pool, &key, page_out), -TIDEPOOL_ENODEV, "get behind destroy");
+	CHECK_EQ(page_put(pool, &key, page_in), -TIDEPOOL_ENODEV, "put behind destroy");
+	CHECK_EQ(page_flush(pool, &key), -TIDEPOOL_ENODEV, "flush behind destroy");
+	CHECK_EQ(object_flush(pool, &key), -TIDEPOOL_ENODEV, "flush object behind destroy");
+	CHECK_EQ(pool_destroy(pool), -TIDEPOOL_ENODEV, "destroy behind destroy");
+	expect_page(other, &key, 5, "get from the pool that stays");
+	CHECK_EQ(pool_destroy(other), 0, "destroy");
+
+	pool = new_pool(PERSISTENT);
+	for (key.index = 0; key.index < OBJECT_PAGES; key.index++)
+		expect_absent(pool, &key, "get from a new pool");
+	CHECK_EQ(pool_destroy(pool), 0, "destroy of the new pool");
+}
+
+/* Every id once, then a refusal, then all ids again. */
+static void test_many_pools(void)
+{
+	static bool seen[TIDEPOOL_MAX_POOLS];
+	unsigned int count = 0;
+	int64_t pool;
+
+	while ((pool = pool_new(EPHEMERAL)) >= 0) {
+		if (pool >= (int64_t)TIDEPOOL_MAX_POOLS || seen[pool]) {
+			test_failure("pool id %ld is out of range or given twice", pool);
+			return;
+		}
+		seen[pool] = true;
+		count++;
+	}
+	CHECK_EQ(pool, -TIDEPOOL_ENOMEM, "one pool too many");
+	CHECK_EQ(count, TIDEPOOL_MAX_POOLS, "pools at once");
+	for (uint64_t id = 0; id < TIDEPOOL_MAX_POOLS; id++) {
+		if (seen[id])
+			CHECK_EQ(pool_destroy(id), 0, "destroy of one of many pools");
+	}
+	CHECK_EQ(pool_destroy(new_pool(EPHEMERAL)), 0, "destroy of a pool behind many");
+}
+
+static void test_counters(void)
+{
+	const struct page_key keys[] = {{{1, 0, 0}, 1}, {{1, 0, 0}, 2}, {{2, 0, 0}, 1}};
+	static const struct {
+		const char *what;
+		int64_t change;
+	} expected[TIDEPOOL_QUERY_COUNT] = {
+		[TIDEPOOL_QUERY_PUTS] = {"counter of puts", 4},
+		[TIDEPOOL_QUERY_REFUSED] = {"counter of refused puts", 0},
+		[TIDEPOOL_QUERY_GETS] = {"counter of gets", 2},
+		[TIDEPOOL_QUERY_MISSES] = {"counter of misses", 1},
+		[TIDEPOOL_QUERY_FLUSHED] = {"counter of flushed pages", 2},
+		[TIDEPOOL_QUERY_HELD] = {"counter of held pages", 1},
+	};
+	int64_t before[TIDEPOOL_QUERY_COUNT];
+	uint64_t pool = new_pool(PERSISTENT);
+
+	for (uint64_t i = 0; i < TIDEPOOL_QUERY_COUNT; i++)
+		before[i] = query(i);
+	for (size_t i = 0; i < 3; i++)
+		CHECK_EQ(put_seed(pool, &keys[i], i), 0, "put");
+	CHECK_EQ(put_seed(pool, &keys[0], 9), 0, "put on an existing key");
+	expect_page(pool, &keys[0], 9, "get");
+	expect_page(pool, &keys[2], 2, "get");
+	CHECK_EQ(page_flush(pool, &keys[0]), 1, "flush");
+	CHECK_EQ(page_flush(pool, &keys[0]), 0, "flush of what is gone");
+	expect_absent(pool, &keys[0], "get of what is gone");
+	CHECK_EQ(object_flush(pool, &keys[2]), 0, "flush object");
+	for (uint64_t i = 0; i < TIDEPOOL_QUERY_COUNT; i++)
+		CHECK_EQ(query(i) - before[i], expected[i].change, expected[i].what);
+	CHECK_EQ(query(TIDEPOOL_QUERY_COUNT), -TIDEPOOL_EINVAL, "query of what is not counted");
+
+	CHECK_EQ(pool_destroy(pool), 0, "destroy");
+	CHECK_EQ(query(TIDEPOOL_QUERY_FLUSHED) - before[TIDEPOOL_QUERY_FLUSHED], 3,
+		 "flushed pages, the destroyed pool's included");
+	CHECK_EQ(query(TIDEPOOL_QUERY_HELD), before[TIDEPOOL_QUERY_HELD], "pages held at the end");
+}
+
+/* Calls with random registers: all but RAX, and the flags, are the same afterwards. */
+static void test_registers(void)
+{
+	static const uint64_t flags[] = {RFLAGS_ONE, RFLAGS_ONE | RFLAGS_ARITHMETIC,
+					 RFLAGS_ONE | RFLAGS_DF};
+	uint64_t pool = new_pool(PERSISTENT);
+
+	for (uint64_t op = 0; op <= TIDEPOOL_OP_COUNT; op++) {
+		struct call_regs before, after;
+		uint64_t *words = (uint64_t *)&before;
+
+		for (size_t i = 0; i < sizeof(before) / sizeof(*words); i++)
+			words[i] = test_random();
+		before.rflags = flags[op % 3];
+		before.rax = TIDEPOOL_CALL(op);
+		before.rdi = op == TIDEPOOL_OP_DESTROY_POOL ? UINT64_MAX : pool;
+		before.r9 = (uint64_t)page_in / TIDEPOOL_PAGE_SIZE;
+		after = before;
+		hypercall_regs(&after);
+		after.rax = before.rax;
+		CHECK(memcmp(&before, &after, sizeof(before)) == 0,
+		      "operation %lu changed a register or the flags", op);
+	}
+	CHECK_EQ(pool_destroy(pool), 0, "destroy");
+}
+
+void test_main(void)
+{
+	tidepool_require();
+	test_discovery();
+	test_reserved_operations();
+	test_pool_flags();
+	test_persistent();
+	test_copy();
+	test_ephemeral();
+	test_keys();
+	test_flush_object();
+	test_destroy();
+	test_many_pools();
+	test_counters();
+	test_registers();
+}
