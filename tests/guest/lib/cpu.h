@@ -92,6 +92,13 @@ static inline void irq_disable(void)
 	__asm__ volatile("cli" : : : "memory");
 }
 
+/* Takes the interrupts that are pending. STI holds them back for one instruction: hence two NOPs.
+ */
+static inline void irq_window(void)
+{
+	__asm__ volatile("sti; nop; nop; cli" : : : "memory");
+}
+
 /* Enables interrupts, waits for one, disables them: none is lost in between. */
 static inline void irq_wait(void)
 {
