@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The page store under two CPUs of one guest: no page is ever torn, no persistent page is ever
+ * missed, and pools that come and go under the other's calls leave the accounts in order.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tidepool/abi.h>
+
+#include "tests/unit/model_host.h"
+#include "tmem/frame.h"
+
+#define THREADS 2u
+#define CALLS	150000u /* of each thread */
+
+/* Pools, by what they are for. */
+enum {
+	OWN,	/* persistent; each thread has object ids of its own, and knows what they hold */
+	SHARED, /* persistent; all threads use the same few keys */
+	CACHE,	/* ephemeral, likewise */
+	FIXED_POOLS,
+};
+
+#define OWN_INDICES    300u
+#define SHARED_INDICES 8u
+
+#define WORDS (TMEM_PAGE_SIZE / sizeof(uint64_t))
+
+static struct tmem_client *client;
+
+/* cmocka's asserts are not for threads. */
+static void check(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+struct thread {
+	pthread_t id;
+	uint64_t number;
+	uint64_t random;
+	uint64_t stamp;
+	uint64_t own[OWN_INDICES]; /* the stamp in each of its own pages; 0: none */
+	uint64_t got;
+	uint64_t page[WORDS] __attribute__((aligned(4096)));
+};
+
+static uint64_t random_next(struct thread *thread)
+{
+	thread->random ^= thread->random << 13;
+	thread->random ^= thread->random >> 7;
+	thread->random ^= thread->random << 17;
+	return thread->random;
+}
+
+/* Contents that show whose they are, and whether all of them belong together. */
+static void page_fill(struct thread *thread, uint64_t index)
+{
+	unsigned int i;
+
+	thread->stamp++;
+	for (i = 0; i < WORDS; i++)
+		thread->page[i] = index << 48 | thread->number << 40 | thread->stamp;
+}
+
+static void page_check(const struct thread *thread, uint64_t index)
+{
+	check(thread->page[0] >> 48 == index);
+	check(memcmp(thread->page, thread->page + 1, TMEM_PAGE_SIZE - sizeof(uint64_t)) == 0);
+}
+
+static void own_call(struct thread *thread)
+{
+	uint64_t index = random_next(thread) % OWN_INDICES;
+	struct tmem_key key = {.oid = {thread->number, 1, 2}, .index = index};
+	uint64_t *own = &thread->own[index];
+	int64_t ret;
+
+	switch (random_next(thread) % 4) {
+	case 0:
+		check(tmem_flush_page(client, OWN, &key) == (*own != 0));
+		*own = 0;
+		return;
+	case 1:
+		ret = tmem_get(client, OWN, &key, thread->page);
+		check(ret == (*own ? 0 : -TIDEPOOL_ENOENT));
+		if (*own) {
+			page_check(thread, index);
+			check(thread->page[0] == *own);
+		}
+		return;
+	default:
+		page_fill(thread, index);
+		ret = tmem_put(client, OWN, &key, thread->page);
+		check(ret == 0 || (ret == -TIDEPOOL_ENOMEM && *own == 0));
+		if (ret == 0)
+			*own = thread->page[0];
+	}
+}
+
+static void shared_call(struct thread *thread, uint64_t pool)
+{
+	uint64_t index = random_next(thread) % SHARED_INDICES;
+	struct tmem_key key = {.oid = {7, 7, 7}, .index = index};
+	int64_t ret;
+
+	switch (random_next(thread) % 8) {
+	case 0:
+		ret = tmem_flush_page(client, pool, &key);
+		check(ret == 0 || ret == 1);
+		return;
+	case 1:
+		ret = tmem_flush_object(client, pool, key.oid);
+		check(ret == 0 || ret == -TIDEPOOL_EAGAIN);
+		return;
+	case 2:
+	case 3:
+	case 4:
+		ret = tmem_get(client, pool, &key, thread->page);
+		check(ret == 0 || ret == -TIDEPOOL_ENOENT);
+		if (ret == 0) {
+			page_check(thread, index);
+			thread->got++;
+		}
+		return;
+	default:
+		page_fill(thread, index);
+		ret = tmem_put(client, pool, &key, thread->page);
+		check(ret == 0 || ret == -TIDEPOOL_ENOMEM);
+	}
+}
+
+/* Pools beyond the fixed ones: any thread creates, fills and destroys any of them. */
+static void pool_call(struct thread *thread)
+{
+	static const uint64_t uuid[2];
+	uint64_t pool = FIXED_POOLS + random_next(thread) % 2;
+	uint64_t index = random_next(thread) % SHARED_INDICES;
+	struct tmem_key key = {.oid = {9}, .index = index};
+	uint64_t flags = TIDEPOOL_POOL_VERSION;
+	int64_t ret;
+
+	switch (random_next(thread) % 16) {
+	case 0:
+		if (random_next(thread) % 2)
+			flags |= TIDEPOOL_POOL_PERSISTENT;
+		ret = tmem_pool_create(client, flags, uuid);
+		check(ret >= FIXED_POOLS || ret == -TIDEPOOL_ENOMEM);
+		return;
+	case 1:
+		ret = tmem_pool_destroy(client, pool);
+		check(ret == 0 || ret == -TIDEPOOL_EAGAIN || ret == -TIDEPOOL_ENODEV);
+		return;
+	case 2:
+		ret = tmem_pool_destroy(client, FIXED_POOLS + 2 + random_next(thread) % 250);
+		check(ret == 0 || ret == -TIDEPOOL_EAGAIN || ret == -TIDEPOOL_ENODEV);
+		return;
+	case 3:
+	case 4:
+		ret = tmem_flush_object(client, pool, key.oid);
+		check(ret == 0 || ret == -TIDEPOOL_EAGAIN || ret == -TIDEPOOL_ENODEV);
+		return;
+	case 5:
+	case 6:
+	case 7:
+	case 8:
+		ret = tmem_get(client, pool, &key, thread->page);
+		check(ret == 0 || ret == -TIDEPOOL_ENOENT || ret == -TIDEPOOL_ENODEV);
+		if (ret == 0)
+			page_check(thread, index);
+		return;
+	default:
+		page_fill(thread, index);
+		ret = tmem_put(client, pool, &key, thread->page);
+		check(ret == 0 || ret == -TIDEPOOL_ENOMEM || ret == -TIDEPOOL_ENODEV);
+	}
+}
+
+static void *thread_run(void *argument)
+{
+	struct thread *thread = argument;
+	unsigned int i;
+
+	for (i = 0; i < CALLS; i++) {
+		switch (random_next(thread) % 4) {
+		case 0:
+			own_call(thread);
+			break;
+		case 1:
+			shared_call(thread, SHARED);
+			break;
+		case 2:
+			shared_call(thread, CACHE);
+			break;
+		default:
+			pool_call(thread);
+		}
+	}
+	return NULL;
+}
+
+static void threads_run(uint64_t cap)
+{
+	static struct thread threads[THREADS];
+	static const uint64_t uuid[2];
+	const struct tmem_limits limits = {.cap = cap};
+	const uint64_t persistent = TIDEPOOL_POOL_VERSION | TIDEPOOL_POOL_PERSISTENT;
+	struct tmem_store_stats store;
+	struct tmem_stats stats;
+	unsigned int i;
+
+	assert_int_equal(model_host_start(UINT64_MAX), 0);
+	client = tmem_client_create(&limits);
+	assert_int_equal(tmem_pool_create(client, persistent, uuid), OWN);
+	assert_int_equal(tmem_pool_create(client, persistent, uuid), SHARED);
+	assert_int_equal(tmem_pool_create(client, TIDEPOOL_POOL_VERSION, uuid), CACHE);
+
+	for (i = 0; i < THREADS; i++) {
+		memset(&threads[i], 0, sizeof(threads[i]));
+		threads[i].number = i;
+		threads[i].random = i + 1;
+		assert_int_equal(pthread_create(&threads[i].id, NULL, thread_run, &threads[i]), 0);
+	}
+	for (i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(threads[i].id, NULL), 0);
+		assert_true(threads[i].got > 0);
+	}
+
+	tmem_client_stats(client, &stats);
+	tmem_store_stats(&store);
+	assert_true(stats.charged <= cap);
+	assert_int_equal(store.pages_held, stats.held);
+	assert_int_equal(store.pages_free + stats.charged, store.blocks * TMEM_FRAMES_PER_BLOCK);
+	while (tmem_client_destroy(client) == -TIDEPOOL_EAGAIN)
+		;
+	tmem_store_stats(&store);
+	assert_int_equal(store.blocks, 1);
+	assert_int_equal(store.pages_free, TMEM_FRAMES_PER_BLOCK);
+	model_host_stop();
+}
+
+static void test_threads(void **state)
+{
+	(void)state;
+	threads_run(UINT64_MAX);
+}
+
+static void test_threads_at_cap(void **state)
+{
+	(void)state;
+	threads_run(300);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_threads_at_cap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
