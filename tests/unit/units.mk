@@ -21,3 +21,14 @@ unit_test_vmacpi := core/vm/acpi.c
 
 svm_sources := arch/x86_64/svm/exits.c arch/x86_64/svm/inject.c arch/x86_64/svm/maps.c arch/x86_64/svm/npt.c arch/x86_64/svm/vmcb.c
 unit_test_svm := $(svm_sources) arch/x86_64/vcpu/reset.c
+
+vcpu_sources := arch/x86_64/vcpu/cpuid.c arch/x86_64/vcpu/cpuid_fix.c arch/x86_64/vcpu/cpuid_table.c \
+	arch/x86_64/vcpu/fpu.c arch/x86_64/vcpu/msr.c arch/x86_64/vcpu/pvclock.c tests/unit/cpu_host.c
+unit_test_decode := arch/x86_64/vcpu/decode.c
+unit_test_walk := arch/x86_64/vcpu/walk.c tests/unit/cpu_host.c
+
+unit_test_console := core/console.c
+unit_test_string :=
+unit_test_time :=
+unit_test_acpi := arch/x86_64/cpu/acpi.c
+unit_test_memmap := arch/x86_64/cpu/memmap.c

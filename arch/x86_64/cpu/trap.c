@@ -203,12 +203,6 @@ void trap_handle(struct trap_frame *frame)
 	}
 }
 
-void trap_nmi(void)
-{
-	smp_obey_halt();
-	panic("non-maskable interrupt");
-}
-
 int rdmsr_safe(uint32_t msr, uint64_t *value)
 {
 	uint32_t low, high;

@@ -35,13 +35,4 @@ void trap_init_cpu(void);
 /* trap_handle - called by trap_entry.S, interrupts off. Returns only from what can go on. */
 void trap_handle(struct trap_frame *frame);
 
-/*
- * trap_nmi - a non-maskable interrupt has arrived while a guest ran
- *
- * For the backends: NMIs are taken from the guest as a VM exit. Does not return: an NMI is either
- * another CPU's panic, or hardware (or the person at its button) asking for a stop.
- * Source: SDM vol. 3C, "Exceptions and NMIs as VM exits".
- */
-void trap_nmi(void) __attribute__((noreturn));
-
 #endif
