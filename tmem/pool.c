@@ -19,6 +19,12 @@ struct tmem_pool *tmem_pool_find(struct tmem_client *client, uint64_t id)
 {
 	if (id >= TIDEPOOL_MAX_POOLS)
 		return NULL;
+	/*
+	 * The comparison may be mispredicted, so that a guest's number would index past the table
+	 * in speculation: mask it as well, where the compiler does not see that it is no use.
+	 */
+	__asm__("" : "+r"(id));
+	id %= TIDEPOOL_MAX_POOLS;
 	return __atomic_load_n(&client->pools[id], __ATOMIC_ACQUIRE);
 }
 

@@ -56,7 +56,7 @@ uint64_t model_flush_pool(struct model *model, struct model_place at)
 bool model_evict(struct model *model, unsigned int client)
 {
 	struct model_page *oldest = NULL;
-	struct model_place at = { .client = client };
+	struct model_place at = {.client = client};
 
 	for (at.pool = 0; at.pool < MODEL_POOLS; at.pool++) {
 		if (model->pools[client][at.pool].persistent)

@@ -88,7 +88,7 @@ int model_host_start(uint64_t limit)
 		.block_free = block_free,
 		.page_copy = page_copy,
 		.relax = relax,
-		.hash_seed = { 0x0123456789abcdefull, 0xfedcba9876543210ull },
+		.hash_seed = {0x0123456789abcdefull, 0xfedcba9876543210ull},
 	};
 
 	memset(&model_host, 0, sizeof(model_host));

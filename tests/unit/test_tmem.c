@@ -179,6 +179,7 @@ static void test_keys_are_apart(void **state)
 {
 	const struct tmem_limits limits = {.cap = UINT64_MAX};
 	struct tmem_client *first = client, *second = tmem_client_create(&limits);
+	struct tmem_store_stats store;
 	struct tmem_key key;
 	char page[TMEM_PAGE_SIZE] = {0};
 	unsigned int word;
@@ -201,6 +202,8 @@ static void test_keys_are_apart(void **state)
 	assert_int_equal(get(0, 0, 0), -TIDEPOOL_ENOENT);
 	client = first;
 	assert_int_equal(get(0, 0, 0), 'a');
+	tmem_store_stats(&store);
+	assert_int_equal(store.pages_held, 1);
 	client_destroy(second);
 }
 
@@ -444,6 +447,23 @@ static void test_eviction_for_records(void **state)
 		assert_int_equal(get(0, i, i), i < 1000 - held ? -TIDEPOOL_ENOENT : 'a');
 }
 
+/* A put for whose page there is memory, but not for the record of its object. */
+static void test_refused_for_records(void **state)
+{
+	const uint64_t fits = 31; /* two records each, of the 63 in a frame */
+	uint64_t i;
+
+	(void)state;
+	client_cap(BASE_FRAMES + fits + 1);
+	assert_int_equal(pool_create(PERSISTENT), 0);
+	for (i = 0; i < fits; i++)
+		assert_int_equal(put(0, i, 0, 'a'), 0);
+	assert_int_equal(put(0, i, 0, 'a'), -TIDEPOOL_ENOMEM);
+	assert_int_equal(get(0, i, 0), -TIDEPOOL_ENOENT);
+	assert_int_equal(stats_of(client).charged, BASE_FRAMES + fits);
+	assert_int_equal(stats_of(client).held, fits);
+}
+
 /* When the host has no more, a client pays with its own pages, never with another's. */
 static void test_host_exhausted(void **state)
 {
@@ -499,7 +519,7 @@ static void test_no_memory_at_all(void **state)
 /* The index keeps up with its pages, shares them out evenly, and goes with its pool. */
 static void test_index_grows(void **state)
 {
-	const uint64_t pages = 100000;
+	const uint64_t pages = 140000; /* more than a directory's worth of buckets */
 	struct tmem_pool *pool;
 	unsigned int s;
 	uint64_t i;
@@ -523,33 +543,45 @@ static void test_index_grows(void **state)
 	assert_true(stats_of(client).charged > pages / 256);
 	while (tmem_pool_destroy(client, 0) == -TIDEPOOL_EAGAIN)
 		;
-	assert_int_equal(stats_of(client).charged, CLIENT_FRAMES + 1);
+	assert_int_equal(stats_of(client).charged, CLIENT_FRAMES + 1); /* the pool's frame stays */
 }
 
-/* At its cap a client cannot grow its index; it catches up as soon as it can. */
+static uint64_t buckets_of(const struct tmem_pool *pool)
+{
+	uint64_t buckets = 0;
+	unsigned int s;
+
+	for (s = 0; s < TMEM_SHARDS; s++)
+		buckets += pool->shards[s].buckets;
+	return buckets;
+}
+
+/* At its cap a client's index cannot grow; everything works on, and it catches up once it can. */
 static void test_index_catches_up(void **state)
 {
 	struct tmem_pool *pool;
-	uint64_t i, buckets = 0;
+	uint64_t i, at_first;
 	unsigned int s;
 
 	(void)state;
-	client_cap(UINT64_MAX);
 	assert_int_equal(pool_create(PERSISTENT), 0);
 	pool = tmem_pool_find(client, 0);
-	for (i = 0; i < 200; i++)
+	at_first = buckets_of(pool);
+	for (i = 0; i < 1000; i++) {
+		client->cap = stats_of(client).charged + 1;
+		if (put(0, 1, i, 'a') == 0)
+			continue;
+		client->cap++; /* a frame for its record, too */
 		assert_int_equal(put(0, 1, i, 'a'), 0);
-	client->cap = stats_of(client).charged + 511 + 9; /* pages and records, no frame beyond */
-	while (put(0, 1, i, 'a') == 0)
-		i++;
+	}
+	assert_int_equal(buckets_of(pool), at_first);
 	client->cap = UINT64_MAX;
-	for (s = 0; s < TMEM_SHARDS; s++)
-		buckets += pool->shards[s].buckets;
 	for (; i < 4000; i++)
 		assert_int_equal(put(0, 1, i, 'a'), 0);
 	for (s = 0; s < TMEM_SHARDS; s++)
 		assert_true(pool->shards[s].pages <= pool->shards[s].buckets);
-	assert_true(buckets < 4000);
+	for (i = 0; i < 4000; i++)
+		assert_int_equal(get(0, 1, i), 'a');
 }
 
 /* However much a call frees, the host takes back one block at most in it. */
@@ -727,6 +759,7 @@ int main(void)
 		STORE_TEST(test_persistent_evicts_ephemeral),
 		STORE_TEST(test_new_pool_evicts_ephemeral),
 		STORE_TEST(test_eviction_for_records),
+		STORE_TEST(test_refused_for_records),
 		STORE_TEST(test_host_exhausted),
 		STORE_TEST(test_no_memory_at_all),
 		STORE_TEST(test_index_grows),

@@ -34,7 +34,7 @@ static uint64_t last_stamp;
 static struct tmem_key key_of(struct model_place at)
 {
 	/* Object ids that differ in one word each, and indices of all sizes. */
-	struct tmem_key key = { .index = at.index };
+	struct tmem_key key = {.index = at.index};
 
 	key.oid[at.object % 3] = at.object / 3 + 1;
 	if (at.index % 3 == 2)
@@ -308,7 +308,7 @@ static void round_run(uint64_t seed)
 	memset(expected, 0, sizeof(expected));
 	assert_int_equal(model_host_start(UINT64_MAX), 0);
 	for (c = 0; c < MODEL_CLIENTS; c++) {
-		struct tmem_limits limits = { .cap = caps[c] = cap_choose() };
+		struct tmem_limits limits = {.cap = caps[c] = cap_choose()};
 
 		clients[c] = tmem_client_create(&limits);
 		assert_non_null(clients[c]);
