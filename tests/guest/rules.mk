@@ -7,7 +7,7 @@
 GUEST_TESTS	  := $(BUILD)/tests/guest
 GUEST_TEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pie -fno-common -mno-red-zone \
 		     -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
-		     -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns \
+		     -fno-asynchronous-unwind-tables \
 		     -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
 		     -Wconversion -Wvla -I. -Iinclude
 GUEST_TEST_LIB	  := $(patsubst tests/guest/%,$(GUEST_TESTS)/%.o,$(wildcard tests/guest/lib/*.[cS]))

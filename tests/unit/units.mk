@@ -8,7 +8,9 @@ unit_test_tmem_threads := $(tmem_sources) tests/unit/model_host.c
 unit_test_frames := core/frames.c
 unit_test_multiboot2 := boot/multiboot2.c
 unit_test_config := core/config.c
-unit_test_loader := core/vm/loader.c core/vm/loader_common.c core/vm/bzimage.c core/vm/pvh.c core/vm/memory_map.c core/vm/memory.c
+loader_sources := core/vm/loader.c core/vm/loader_common.c core/vm/bzimage.c core/vm/pvh.c core/vm/memory_map.c core/vm/memory.c tests/unit/loader_host.c
+unit_test_bzimage := $(loader_sources)
+unit_test_pvh := $(loader_sources)
 
 dev_sources := core/dev/ioapic.c core/dev/lapic.c core/dev/lapic_ipi.c core/dev/lapic_regs.c core/dev/lapic_timer.c core/dev/uart.c
 unit_test_lapic := $(dev_sources) tests/unit/dev_host.c
@@ -22,9 +24,13 @@ unit_test_vmacpi := core/vm/acpi.c
 svm_sources := arch/x86_64/svm/exits.c arch/x86_64/svm/inject.c arch/x86_64/svm/maps.c arch/x86_64/svm/npt.c arch/x86_64/svm/vmcb.c
 unit_test_svm := $(svm_sources) arch/x86_64/vcpu/reset.c
 
-vcpu_sources := arch/x86_64/vcpu/cpuid.c arch/x86_64/vcpu/cpuid_fix.c arch/x86_64/vcpu/cpuid_table.c \
-	arch/x86_64/vcpu/fpu.c arch/x86_64/vcpu/msr.c arch/x86_64/vcpu/pvclock.c tests/unit/cpu_host.c
+vcpu_sources := $(addprefix arch/x86_64/vcpu/,cpuid.c cpuid_fix.c cpuid_table.c fpu.c msr.c pvclock.c) \
+		tests/unit/cpu_host.c
+unit_test_cpuid := $(vcpu_sources)
+unit_test_cpuid_xcr0 := $(vcpu_sources)
+unit_test_msr := $(vcpu_sources)
 unit_test_decode := arch/x86_64/vcpu/decode.c
+unit_test_decode_mmio := $(addprefix arch/x86_64/vcpu/,decode.c mmio.c walk.c) tests/unit/cpu_host.c
 unit_test_walk := arch/x86_64/vcpu/walk.c tests/unit/cpu_host.c
 
 unit_test_console := core/console.c
