@@ -22,7 +22,7 @@
 /* What follows an opcode, and how wide its operands are. */
 #define BYTE   BIT(0) /* the memory operand is one byte */
 #define WORD   BIT(1) /* ... two bytes, whatever the operand size */
-#define DWORD  BIT(2) /* ... four bytes */
+#define DWORD  BIT(2) /* ... at most four bytes */
 #define EXTEND BIT(3) /* the register has the operand size all the same */
 #define SIGN   BIT(4) /* ... and is sign-extended */
 #define TO_REG BIT(5) /* arithmetic: the register is the destination */
@@ -217,7 +217,7 @@ static unsigned int memory_size(unsigned int flags, unsigned int operand)
 		return 1;
 	if (flags & WORD)
 		return 2;
-	return flags & DWORD ? 4 : operand;
+	return flags & DWORD && operand > 4 ? 4 : operand;
 }
 
 static void set_register(struct insn *insn, unsigned int number, uint8_t rex)

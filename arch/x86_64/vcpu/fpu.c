@@ -9,6 +9,7 @@
  */
 #include "arch/x86_64/vcpu/fpu.h"
 #include "arch/x86_64/cpu/cpu.h"
+#include "arch/x86_64/vcpu/cpuid.h"
 #include "arch/x86_64/vcpu/cpuid_bits.h"
 #include "arch/x86_64/vcpu/host.h"
 #include "arch/x86_64/vcpu/policy.h"
@@ -39,6 +40,12 @@ static struct {
 } components[COMPONENTS];
 static uint64_t offered;
 
+/*
+ * AMD processors without XSAVEERPTR restore the addresses of the last x87 instruction and operand
+ * only with an exception pending: the next guest would see the last one's (CVE-2006-1056).
+ */
+static bool keeps_pointers;
+
 /* Offers more components, unless the host lacks one or the area does not hold them. */
 static void offer(uint64_t host, uint64_t wanted)
 {
@@ -52,6 +59,8 @@ void fpu_policy_init(void)
 	uint64_t host;
 
 	offered = 0;
+	keeps_pointers = cpuid_is_amd() &&
+			 !(cpuid_guest_bits(0x80000008, 0).ebx & CPUID_80000008_EBX_XSAVEERPTR);
 	if (!(host_cpuid(1, 0).ecx & CPUID_1_ECX_OSXSAVE))
 		return;
 	host = host_cpuid(XSAVE_LEAF, 0).eax;
@@ -140,6 +149,8 @@ void fpu_load(struct vcpu *vcpu)
 {
 	if (offered)
 		host_set_xcr0(offered);
+	if (keeps_pointers)
+		host_fpu_forget_pointers();
 	host_fpu_restore(vcpu->arch.fpu, offered);
 	if (offered)
 		host_set_xcr0(vcpu->arch.xcr0);

@@ -41,3 +41,11 @@ void host_fpu_restore(const void *area, uint64_t components)
 	else
 		__asm__ volatile("fxrstor64 (%0)" ::"r"(area) : "memory");
 }
+
+void host_fpu_forget_pointers(void)
+{
+	static const uint32_t zero;
+
+	/* FNCLEX: a pending exception would be raised by FILD; EMMS: its stack must have room. */
+	__asm__ volatile("fnclex\n\temms\n\tfildl %0" : : "m"(zero));
+}

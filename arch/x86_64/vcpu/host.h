@@ -26,4 +26,7 @@ void host_set_xcr0(uint64_t xcr0);
 void host_fpu_save(void *area, uint64_t components);
 void host_fpu_restore(const void *area, uint64_t components);
 
+/* host_fpu_forget_pointers - x87 without exceptions, its last instruction's address our own. */
+void host_fpu_forget_pointers(void);
+
 #endif
