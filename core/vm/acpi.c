@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ACPI tables of a guest: a hardware-reduced machine without any of a PC's legacy devices
+ * What a guest finds of firmware: the ACPI tables of a hardware-reduced machine without any of a
+ * PC's legacy devices, and the reset vector
  *
  *   RSDP -> XSDT -> FADT -> DSDT (core/vm/dsdt.asl)
  *	      `--> MADT
@@ -288,6 +289,22 @@ static void set_rsdp(struct acpi_rsdp *rsdp, gpa_t xsdt)
 	rsdp->extended_checksum = checksum(rsdp, sizeof(*rsdp));
 }
 
+/*
+ * Linux on a hardware-reduced machine restarts by EFI, and without EFI by a jump to the reset
+ * vector of a PC's BIOS, in real mode, before it would try the reset register. So there is code for
+ * it.
+ */
+#define RESET_VECTOR 0xffff0u
+
+static const uint8_t reset_code[] = {
+	0xba, POWER_PORT_RESET & 0xff, POWER_PORT_RESET >> 8, /* mov $POWER_PORT_RESET, %dx */
+	0xb0, POWER_RESET_VALUE,			      /* mov $POWER_RESET_VALUE, %al */
+	0xee,						      /* out %al, (%dx) */
+};
+
+_Static_assert(RESET_VECTOR >= VM_ACPI_BASE + VM_ACPI_SIZE, "behind the tables");
+_Static_assert(RESET_VECTOR + sizeof(reset_code) <= VM_HIGH_RAM, "inside the ROM area");
+
 gpa_t vm_acpi_build(struct vm *vm)
 {
 	struct table_area area = {.vm = vm, .next = VM_ACPI_BASE};
@@ -305,5 +322,8 @@ gpa_t vm_acpi_build(struct vm *vm)
 	if (!xsdt_at)
 		return 0;
 	set_rsdp(&rsdp, xsdt_at);
-	return vm_write_guest(vm, rsdp_at, &rsdp, sizeof(rsdp)) < 0 ? 0 : rsdp_at;
+	if (vm_write_guest(vm, rsdp_at, &rsdp, sizeof(rsdp)) < 0 ||
+	    vm_write_guest(vm, RESET_VECTOR, reset_code, sizeof(reset_code)) < 0)
+		return 0;
+	return rsdp_at;
 }

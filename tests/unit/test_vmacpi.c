@@ -20,14 +20,16 @@ const uint8_t dsdt_aml[] = {'D', 'S', 'D', 'T', 0x28, 0, 0, 0, 2, [39] = 0x55};
 uint32_t dsdt_aml_size = sizeof(dsdt_aml);
 
 static struct vm vm;
-static uint8_t rom[VM_ACPI_SIZE];
+#define ROM_END 0x100000
+
+static uint8_t rom[ROM_END - VM_ACPI_BASE];
 static uint64_t ram_end; /* what lies behind is no RAM */
 
 int vm_write_guest(struct vm *to, gpa_t gpa, const void *buf, size_t size)
 {
 	assert_ptr_equal(to, &vm);
-	assert_in_range(gpa, VM_ACPI_BASE, VM_ACPI_BASE + VM_ACPI_SIZE);
-	assert_true(size <= VM_ACPI_BASE + VM_ACPI_SIZE - gpa);
+	assert_in_range(gpa, VM_ACPI_BASE, ROM_END - 1);
+	assert_true(size <= ROM_END - gpa);
 	if (gpa + size > ram_end)
 		return -EFAULT;
 	memcpy(rom + (gpa - VM_ACPI_BASE), buf, size);
@@ -40,7 +42,7 @@ static int setup(void **state)
 	memset(&vm, 0, sizeof(vm));
 	memset(rom, 0, sizeof(rom));
 	vm.vcpu_count = 1;
-	ram_end = VM_ACPI_BASE + VM_ACPI_SIZE;
+	ram_end = ROM_END;
 	dsdt_aml_size = sizeof(dsdt_aml);
 	return 0;
 }
@@ -185,12 +187,25 @@ static void test_madt(void **state)
 static void test_does_not_fit(void **state)
 {
 	(void)state;
-	for (ram_end = VM_ACPI_BASE; vm_acpi_build(&vm) == 0; ram_end++)
-		assert_true(ram_end < VM_ACPI_BASE + 1024);
-	assert_true(ram_end > VM_ACPI_BASE + 36 + 276);
+	for (ram_end = VM_ACPI_BASE; ram_end < VM_ACPI_BASE + 36 + 276; ram_end++)
+		assert_int_equal(vm_acpi_build(&vm), 0);
+	ram_end = 0xffff0; /* room for all but the code at the reset vector */
+	assert_int_equal(vm_acpi_build(&vm), 0);
 	setup(state);
 	dsdt_aml_size = VM_ACPI_SIZE;
 	assert_int_equal(vm_acpi_build(&vm), 0);
+}
+
+/* What Linux jumps to, in real mode, when it restarts a machine like this one. */
+static void test_reset_vector(void **state)
+{
+	static const uint8_t code[] = {0xba, 0x02, 0x06, 0xb0, 0x01, 0xee};
+
+	(void)state;
+	assert_int_equal(POWER_PORT_RESET, 0x602);
+	assert_int_equal(POWER_RESET_VALUE, 1);
+	assert_int_not_equal(vm_acpi_build(&vm), 0);
+	assert_memory_equal(rom + 0xffff0 - VM_ACPI_BASE, code, sizeof(code));
 }
 
 int main(void)
@@ -200,6 +215,7 @@ int main(void)
 		cmocka_unit_test_setup(test_fadt, setup),
 		cmocka_unit_test_setup(test_madt, setup),
 		cmocka_unit_test_setup(test_does_not_fit, setup),
+		cmocka_unit_test_setup(test_reset_vector, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
