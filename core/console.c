@@ -22,11 +22,13 @@ static struct {
 	void (*output)(const char *text, size_t len);
 } console;
 
+#define PRECISION_ARGUMENT (-2) /* ".*" */
+
 /* One conversion: %[flags][width][.precision][length]type */
 struct directive {
 	bool left, zero;
 	int width;
-	int precision;	   /* -1: none */
+	int precision;	   /* -1: none; PRECISION_ARGUMENT: the next argument */
 	unsigned int size; /* of the argument, bytes */
 	char type;
 };
@@ -122,7 +124,12 @@ static const char *parse_directive(const char *fmt, struct directive *d)
 	d->width = parse_count(&fmt);
 	if (*fmt == '.') {
 		fmt++;
-		d->precision = parse_count(&fmt);
+		if (*fmt == '*') {
+			d->precision = PRECISION_ARGUMENT;
+			fmt++;
+		} else {
+			d->precision = parse_count(&fmt);
+		}
 	}
 	switch (*fmt) {
 	case 'h':
@@ -234,6 +241,8 @@ int vformat(char *buf, size_t size, const char *fmt, va_list args)
 			continue;
 		}
 		fmt = parse_directive(fmt, &d);
+		if (d.precision == PRECISION_ARGUMENT)
+			d.precision = va_arg(ap, int);
 		if (!put_directive(&out, &d, &ap)) {
 			/* What the arguments behind it are cannot be known: show the rest raw. */
 			put_text(&out, start, strlen(start));

@@ -41,11 +41,6 @@ void sched_set_when_idle(enum config_when_idle action)
 	when_idle = action;
 }
 
-void sched_start(void)
-{
-	__atomic_store_n(&started, true, __ATOMIC_RELEASE);
-}
-
 void sched_wait_start(void)
 {
 	while (!__atomic_load_n(&started, __ATOMIC_ACQUIRE))
@@ -135,6 +130,13 @@ static void last_guest_ended(void)
 	       (unsigned long long)(frames_free_bytes() / MIB));
 	if (when_idle == CONFIG_IDLE_POWEROFF)
 		platform_power_off();
+}
+
+void sched_start(void)
+{
+	__atomic_store_n(&started, true, __ATOMIC_RELEASE);
+	if (all_stopped()) /* none could be started */
+		last_guest_ended();
 }
 
 /* One bounded step of what is not a guest's work. Returns whether there may be more. */

@@ -65,7 +65,8 @@ def test_bad_module_lines(machine_type: type[Machine]) -> None:
         Module(spin, "twice kernel memory=16M"),
         Module(spin, "word kernel colour=blue"),
         Module(spin, "orphan initrd"),
-        Module(BUILD / "tidepool.elf", "nokernel kernel memory=32M"),
+        Module(BUILD / "tidepool.elf", "noentry kernel memory=32M"),
+        Module(BUILD / "guest" / "initrd.img", "nokernel kernel memory=32M"),
         tiny("spin", "rounds=2", name="healthy"),
     ]
     with machine_type(modules, cpus=1, limit=60) as machine:
@@ -78,6 +79,7 @@ def test_bad_module_lines(machine_type: type[Machine]) -> None:
         ("twice", "kernel"),
         ("word", "colour=blue"),
         ("orphan", "initrd"),
+        ("noentry", "PVH"),
         ("nokernel", "bzImage"),
     ):
         assert any(name in line and word in line for line in lines), f"no sentence about {name}"
@@ -112,5 +114,5 @@ def test_cpu_without_unrestricted_guest() -> None:
 
 def test_too_little_memory() -> None:
     """A machine with hardly any RAM gets a sentence, not a crash."""
-    text = refusal(Qemu([tiny("spin")], memory=24, cpus=1, limit=60))
+    text = refusal(Qemu([tiny("spin")], memory=16, cpus=1, limit=60))
     assert re.search(r"tidepool: .*too little memory", text)

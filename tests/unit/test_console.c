@@ -84,6 +84,7 @@ static void test_text(void **state)
 
 	(void)state;
 	SAME("%s|%5s|%-5s|%2s|%s", "abc", "abc", "abc", "abc", "");
+	SAME("%.*s|%.*s", 2, "abc", 0, "abc");
 	SAME("%.2s|%.0s|%5.2s|%-5.2s|%.9s", "abc", "abc", "abc", "abc", "abc");
 	SAME("%c%c|%3c|%-3c|", 'x', 'y', 'z', 'w');
 	format(text, sizeof(text), "%.3s", unterminated); /* must not look for the end */
