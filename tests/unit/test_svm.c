@@ -34,6 +34,11 @@ bool svm_has(uint64_t feature)
 	return cpu_features & feature;
 }
 
+void svm_read_back_xcr0(struct vcpu *v)
+{
+	v->arch.xcr0 = XCR0_X87 | XCR0_SSE;
+}
+
 void *frame_alloc(void)
 {
 	if (!frames_left)
@@ -251,6 +256,16 @@ static void test_instruction_lengths(void **state)
 		take_exit(exits[i].code, 0, 0);
 		assert_int_equal(rip_after_skip(), 0x1007);
 	}
+}
+
+static void test_cpuid_knows_xcr0(void **state)
+{
+	(void)state;
+	vcpu.arch.xcr0 = XCR0_X87;
+	take_exit(VMEXIT_HLT, 0, 0);
+	assert_int_equal(vcpu.arch.xcr0, XCR0_X87);
+	take_exit(VMEXIT_CPUID, 0, 0);
+	assert_int_equal(vcpu.arch.xcr0, XCR0_X87 | XCR0_SSE);
 }
 
 static void test_io(void **state)
@@ -540,6 +555,7 @@ int main(void)
 		TEST(test_long_mode_follows_paging),
 		TEST(test_invalid_states_are_found),
 		TEST(test_instruction_lengths),
+		TEST(test_cpuid_knows_xcr0),
 		TEST(test_io),
 		TEST(test_msr_direction),
 		TEST(test_nested_fault),

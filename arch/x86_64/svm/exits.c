@@ -25,6 +25,13 @@ struct exit_rule {
 	void (*decode)(struct vcpu *vcpu, const struct vmcb_control *control);
 };
 
+/* Leaf 0Dh tells the size of what XCR0 enables. */
+static void decode_cpuid(struct vcpu *vcpu, const struct vmcb_control *control)
+{
+	(void)control;
+	svm_read_back_xcr0(vcpu);
+}
+
 static void decode_io(struct vcpu *vcpu, const struct vmcb_control *control)
 {
 	uint64_t info = control->exit_info1;
@@ -176,7 +183,7 @@ static const struct exit_rule rules[] = {
 	[VMEXIT_INIT] = {.kind = EXIT_INTERRUPT},
 	[VMEXIT_VINTR] = {.kind = EXIT_IRQ_WINDOW},
 	[VMEXIT_RDPMC] = {.kind = EXIT_UNDEFINED},
-	[VMEXIT_CPUID] = {.kind = EXIT_CPUID, .length = 2},
+	[VMEXIT_CPUID] = {.kind = EXIT_CPUID, .length = 2, .decode = decode_cpuid},
 	[VMEXIT_RSM] = {.kind = EXIT_UNDEFINED},
 	[VMEXIT_INVD] = {.kind = EXIT_CACHE, .length = 2},
 	[VMEXIT_PAUSE] = {.kind = EXIT_PAUSE, .length = 2},

@@ -38,7 +38,7 @@ static const struct {
 
 static bool boot_cpu_enabled;
 static uint64_t boot_cpu_features;
-static bool has_tsc_aux;
+static bool has_tsc_aux, has_xcr0;
 
 /*
  * Each CPU deals out its ASIDs in turn. A vCPU keeps its own while it stays on the CPU and the
@@ -104,6 +104,7 @@ static void init_boot_cpu(void)
 {
 	boot_cpu_features = cpuid_edx(CPUID_SVM, 0);
 	has_tsc_aux = cpuid_edx(CPUID_EXT_FEATURES, 0) & EXT_FEATURES_EDX_RDTSCP;
+	has_xcr0 = read_cr4() & CR4_OSXSAVE;
 	svm_maps_init();
 	boot_cpu_enabled = true;
 }
@@ -177,6 +178,12 @@ static void svm_vcpu_load(struct vcpu *vcpu)
 	fpu_load(vcpu);
 }
 
+void svm_read_back_xcr0(struct vcpu *vcpu)
+{
+	if (has_xcr0)
+		vcpu->arch.xcr0 = xgetbv(0);
+}
+
 /*
  * The guest's writes of TSC_AUX exit, so arch.tsc_aux is up to date. The next vCPU overwrites what
  * is left behind here, and the host uses none of it.
@@ -185,6 +192,7 @@ static void svm_vcpu_unload(struct vcpu *vcpu)
 {
 	uint64_t *dr = svm_of(vcpu)->dr;
 
+	svm_read_back_xcr0(vcpu);
 	fpu_unload(vcpu);
 	dr[0] = read_dr0();
 	dr[1] = read_dr1();

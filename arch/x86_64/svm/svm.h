@@ -63,6 +63,14 @@ static inline struct vmcb *vmcb_of(struct vcpu *vcpu)
  */
 void svm_enter(struct vcpu *vcpu, hpa_t host_area);
 
+/*
+ * svm_read_back_xcr0 - take XCR0 from the register into arch.xcr0
+ *
+ * QEMU's TCG (7.2) has no intercept of XSETBV: the guest changes XCR0 by itself. Whoever needs to
+ * know it calls this first. Context: loaded, after a run.
+ */
+void svm_read_back_xcr0(struct vcpu *vcpu);
+
 /* vmcb.c; the contracts are those of struct virt_ops in arch/x86_64/virt.h */
 int svm_vcpu_init(struct vcpu *vcpu);
 void svm_vcpu_free(struct vcpu *vcpu);
