@@ -119,7 +119,7 @@ static int map_ram(hpa_t base, uint64_t size)
 			 has_1g ? LEVEL_GIB : LEVEL_BLOCK);
 }
 
-void paging_init(const struct boot_info *boot)
+int paging_init(const struct boot_info *boot)
 {
 	int err = -ENOMEM;
 
@@ -130,9 +130,9 @@ void paging_init(const struct boot_info *boot)
 		err = map_image();
 	if (err == 0)
 		err = memmap_for_each_ram(boot, map_ram);
-	if (err < 0)
-		panic("too little memory below 4 GiB for the hypervisor's own page tables");
-	write_cr3(paging_root());
+	if (err == 0)
+		write_cr3(paging_root());
+	return err;
 }
 
 hpa_t paging_root(void)

@@ -50,9 +50,10 @@ struct boot_info;
  * paging_init - build the final page tables and switch to them
  *
  * Frames must be available (frames_add) below 4 GiB, all that the early tables reach. Afterwards
- * every RAM range of @boot is at the direct map. Context: boot CPU, once.
+ * every RAM range of @boot is at the direct map. Returns 0, or -ENOMEM: nothing was switched.
+ * Context: boot CPU, once.
  */
-void paging_init(const struct boot_info *boot);
+int paging_init(const struct boot_info *boot);
 
 /*
  * paging_map_frame - map one 4 KiB frame, writable, never executable, cached

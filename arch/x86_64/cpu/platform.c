@@ -16,7 +16,6 @@
 #include "core/console.h"
 #include "core/errno.h"
 #include "core/frames.h"
-#include "core/panic.h"
 
 #define EARLY_MAP_END	    (4 * GIB) /* what boot/entry.S maps */
 #define CPUID_1_EBX_APIC_ID 24	      /* shift */
@@ -34,6 +33,13 @@ void platform_early_init(void)
 		console_set_output(serial_write);
 }
 
+static void __attribute__((noreturn)) give_up_for_memory(void)
+{
+	printk("tidepool: too little free memory below 4 GiB: the hypervisor itself needs at least "
+	       "one aligned block of 2 MiB; halted\n");
+	platform_halt();
+}
+
 static int add_frames(hpa_t base, uint64_t size)
 {
 	frames_add(base, size);
@@ -46,7 +52,8 @@ void platform_map_memory(const struct boot_info *boot)
 
 	/* First what the early tables reach: the final ones are made of it. */
 	memmap_for_each_free(boot, image_load_base, image_size, 0, EARLY_MAP_END, add_frames);
-	paging_init(boot);
+	if (paging_init(boot) < 0)
+		give_up_for_memory();
 	memmap_for_each_free(boot, image_load_base, image_size, EARLY_MAP_END, UINT64_MAX,
 			     add_frames);
 	smp_reserve_startup_page(boot);
@@ -57,7 +64,7 @@ void platform_switch_stack(void (*next)(void))
 	struct pcpu *cpu = percpu_create(0, cpuid_ebx(1, 0) >> CPUID_1_EBX_APIC_ID);
 
 	if (!cpu)
-		panic("too little memory for the boot CPU's stacks");
+		give_up_for_memory();
 	pcpus[0] = cpu;
 	pcpu_count = 1;
 	/* A zero return address ends backtraces. */
