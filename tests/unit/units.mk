@@ -14,6 +14,7 @@ unit_test_pvh := $(loader_sources)
 
 dev_sources := core/dev/ioapic.c core/dev/lapic.c core/dev/lapic_ipi.c core/dev/lapic_regs.c core/dev/lapic_timer.c core/dev/uart.c
 unit_test_lapic := $(dev_sources) tests/unit/dev_host.c
+unit_test_lapic_timer := $(dev_sources) tests/unit/dev_host.c
 unit_test_lapic_smp :=
 unit_test_ioapic := core/dev/ioapic.c tests/unit/dev_host.c
 unit_test_uart := core/dev/uart.c tests/unit/dev_host.c
@@ -38,3 +39,8 @@ unit_test_string :=
 unit_test_time :=
 unit_test_acpi := arch/x86_64/cpu/acpi.c
 unit_test_memmap := arch/x86_64/cpu/memmap.c
+
+# These include the sources that they test, on a processor of their own: see vmx_host.h.
+unit_test_vmx_controls :=
+unit_test_vmx_state :=
+unit_test_vmx_exits :=
