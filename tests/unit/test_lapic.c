@@ -10,116 +10,7 @@
 #include "core/dev/lapic.h"
 #include "core/errno.h"
 #include "core/time.h"
-#include "tests/unit/dev_host.h"
-
-#define APIC_BASE    0x1b
-#define TSC_DEADLINE 0x6e0
-#define X2APIC	     0x800
-
-#define BASE_BSP    0x100u
-#define BASE_X2APIC 0x400u
-#define BASE_ENABLE 0x800u
-
-/* MMIO offsets; the MSR is X2APIC + offset / 16. */
-#define ID	 0x20
-#define VERSION	 0x30
-#define TPR	 0x80
-#define PPR	 0xa0
-#define EOI	 0xb0
-#define LDR	 0xd0
-#define DFR	 0xe0
-#define SVR	 0xf0
-#define ISR	 0x100
-#define TMR	 0x180
-#define IRR	 0x200
-#define ESR	 0x280
-#define ICR	 0x300
-#define ICR_HIGH 0x310
-#define TIMER	 0x320
-#define LINT0	 0x350
-#define ERROR	 0x370
-#define INITIAL	 0x380
-#define CURRENT	 0x390
-#define DIVIDE	 0x3e0
-#define SELF_IPI 0x3f0
-
-#define MASKED	 0x10000u
-#define PERIODIC 0x20000u
-#define DEADLINE 0x40000u
-#define DIVIDE_1 0xb
-
-static struct vcpu *const cpu = &host_vcpus[0];
-
-static uint32_t in(uint32_t offset)
-{
-	uint32_t value = 0xdeadbeef;
-
-	assert_int_equal(lapic_mmio_read(cpu, offset, &value), 0);
-	return value;
-}
-
-static void out(uint32_t offset, uint32_t value)
-{
-	assert_int_equal(lapic_mmio_write(cpu, offset, value), 0);
-}
-
-static int wrmsr(uint32_t msr, uint64_t value)
-{
-	return lapic_msr_write(cpu, msr, value);
-}
-
-static uint64_t rdmsr(uint32_t msr)
-{
-	uint64_t value = 0xdeadbeef;
-
-	assert_int_equal(lapic_msr_read(cpu, msr, &value), 0);
-	return value;
-}
-
-static uint32_t x2(uint32_t offset)
-{
-	return X2APIC + offset / 16;
-}
-
-static void enter_x2apic(void)
-{
-	assert_int_equal(wrmsr(APIC_BASE, VM_LAPIC_BASE | BASE_BSP | BASE_ENABLE | BASE_X2APIC), 0);
-}
-
-static void check_gp_read(uint32_t msr)
-{
-	uint64_t value;
-
-	assert_int_equal(lapic_msr_read(cpu, msr, &value), -EINVAL);
-}
-
-/* In nanoseconds from now. */
-static void pass(uint64_t ns)
-{
-	host.now += ns * HOST_TSC_KHZ / 1000000;
-	lapic_poll_timer(cpu, host.now);
-}
-
-/* The timer's interrupt has come: takes and ends it. */
-static bool take(uint8_t vector)
-{
-	if (lapic_pending(cpu) != vector)
-		return false;
-	lapic_accept(cpu, vector);
-	if (rdmsr(APIC_BASE) & BASE_X2APIC)
-		assert_int_equal(wrmsr(x2(EOI), 0), 0);
-	else
-		out(EOI, 0);
-	return true;
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	host_reset();
-	out(SVR, 0x1ff);
-	return 0;
-}
+#include "tests/unit/lapic_host.h"
 
 static void test_power_on(void **state)
 {
@@ -133,11 +24,11 @@ static void test_power_on(void **state)
 	assert_int_equal(in(LDR), 0);
 	for (uint32_t lvt = TIMER; lvt <= ERROR; lvt += 0x10)
 		assert_int_equal(in(lvt), MASKED);
-	assert_int_equal(lapic_pending(cpu), -1);
-	assert_int_equal(cpu->lapic.timer_deadline, TIME_NEVER);
-	assert_int_equal(cpu->lapic.sipi_vector, -1);
+	assert_int_equal(lapic_pending(CPU), -1);
+	assert_int_equal(CPU->lapic.timer_deadline, TIME_NEVER);
+	assert_int_equal(CPU->lapic.sipi_vector, -1);
 
-	lapic_reset(&cpu->lapic, 5);
+	lapic_reset(&CPU->lapic, 5);
 	assert_int_equal(rdmsr(APIC_BASE), VM_LAPIC_BASE | BASE_ENABLE);
 	assert_int_equal(in(ID), 5u << 24);
 }
@@ -194,11 +85,11 @@ static void test_views_follow_the_mode(void **state)
 	enter_x2apic();
 	assert_int_equal(rdmsr(x2(TPR)), 0x20); /* one state behind both */
 	assert_int_equal(rdmsr(x2(SVR)), 0x1ff);
-	assert_int_equal(lapic_mmio_read(cpu, TPR, &value), -ENODEV);
-	assert_int_equal(lapic_mmio_write(cpu, TPR, 0), -ENODEV);
+	assert_int_equal(lapic_mmio_read(CPU, TPR, &value), -ENODEV);
+	assert_int_equal(lapic_mmio_write(CPU, TPR, 0), -ENODEV);
 	assert_int_equal(wrmsr(APIC_BASE, VM_LAPIC_BASE), 0);
 	check_gp_read(x2(TPR));
-	assert_int_equal(lapic_mmio_read(cpu, TPR, &value), -ENODEV);
+	assert_int_equal(lapic_mmio_read(CPU, TPR, &value), -ENODEV);
 	assert_int_equal(wrmsr(APIC_BASE, VM_LAPIC_BASE | BASE_ENABLE), 0);
 	assert_int_equal(in(TPR), 0); /* switching off forgot everything */
 	assert_int_equal(in(SVR), 0xff);
@@ -207,13 +98,13 @@ static void test_views_follow_the_mode(void **state)
 static void test_switched_off_takes_nothing(void **state)
 {
 	(void)state;
-	assert_true(lapic_raise(cpu, 0x30, false));
+	assert_true(lapic_raise(CPU, 0x30, false));
 	assert_int_equal(wrmsr(APIC_BASE, VM_LAPIC_BASE), 0);
-	assert_int_equal(lapic_pending(cpu), -1);
-	assert_false(lapic_raise(cpu, 0x30, false));
+	assert_int_equal(lapic_pending(CPU), -1);
+	assert_false(lapic_raise(CPU, 0x30, false));
 	host_reset(); /* software-disabled */
-	assert_false(lapic_raise(cpu, 0x30, false));
-	assert_int_equal(lapic_pending(cpu), -1);
+	assert_false(lapic_raise(CPU, 0x30, false));
+	assert_int_equal(lapic_pending(CPU), -1);
 }
 
 static void test_x2apic_register_access(void **state)
@@ -233,7 +124,7 @@ static void test_x2apic_register_access(void **state)
 			readable = writable = true;
 		if (memchr(read_only, (int)reg, sizeof(read_only)))
 			readable = true;
-		assert_int_equal(lapic_msr_read(cpu, X2APIC + reg, &value), readable ? 0 : -EINVAL);
+		assert_int_equal(lapic_msr_read(CPU, X2APIC + reg, &value), readable ? 0 : -EINVAL);
 		assert_int_equal(wrmsr(X2APIC + reg, 0), writable ? 0 : -EINVAL);
 		/* Only ICR has more than 32 bits. */
 		assert_int_equal(wrmsr(X2APIC + reg, 1ull << 32), reg == 0x30 ? 0 : -EINVAL);
@@ -312,29 +203,29 @@ static void test_software_disable_masks_lvts(void **state)
 static void test_priorities(void **state)
 {
 	(void)state;
-	lapic_raise(cpu, 0x41, false);
-	lapic_raise(cpu, 0x52, false);
+	lapic_raise(CPU, 0x41, false);
+	lapic_raise(CPU, 0x52, false);
 	assert_int_equal(host.kicks, 2);
 	assert_int_equal(in(IRR + 0x20), 1u << 1 | 1u << 18);
-	assert_int_equal(lapic_pending(cpu), 0x52);
-	lapic_accept(cpu, 0x52);
+	assert_int_equal(lapic_pending(CPU), 0x52);
+	lapic_accept(CPU, 0x52);
 	assert_int_equal(in(IRR + 0x20), 1u << 1);
 	assert_int_equal(in(ISR + 0x20), 1u << 18);
 	assert_int_equal(in(PPR), 0x50);
-	assert_int_equal(lapic_pending(cpu), -1);
-	lapic_raise(cpu, 0x5f, false); /* the same class waits */
-	assert_int_equal(lapic_pending(cpu), -1);
-	lapic_raise(cpu, 0x60, false); /* a higher one nests */
-	assert_int_equal(lapic_pending(cpu), 0x60);
-	lapic_accept(cpu, 0x60);
+	assert_int_equal(lapic_pending(CPU), -1);
+	lapic_raise(CPU, 0x5f, false); /* the same class waits */
+	assert_int_equal(lapic_pending(CPU), -1);
+	lapic_raise(CPU, 0x60, false); /* a higher one nests */
+	assert_int_equal(lapic_pending(CPU), 0x60);
+	lapic_accept(CPU, 0x60);
 	out(EOI, 0);
 	assert_int_equal(in(ISR + 0x20), 1u << 18);
 	out(EOI, 0);
-	assert_int_equal(lapic_pending(cpu), 0x5f);
-	lapic_accept(cpu, 0x5f);
+	assert_int_equal(lapic_pending(CPU), 0x5f);
+	lapic_accept(CPU, 0x5f);
 	out(EOI, 0);
-	assert_int_equal(lapic_pending(cpu), 0x41);
-	lapic_accept(cpu, 0x41);
+	assert_int_equal(lapic_pending(CPU), 0x41);
+	lapic_accept(CPU, 0x41);
 	out(EOI, 0);
 	out(EOI, 0); /* one too many */
 	assert_int_equal(in(PPR), 0);
@@ -343,21 +234,21 @@ static void test_priorities(void **state)
 static void test_task_priority(void **state)
 {
 	(void)state;
-	lapic_raise(cpu, 0x4f, false);
+	lapic_raise(CPU, 0x4f, false);
 	out(TPR, 0x40);
 	assert_int_equal(in(PPR), 0x40);
-	assert_int_equal(lapic_pending(cpu), -1);
-	assert_int_equal(lapic_get_cr8(&cpu->lapic), 4);
-	assert_int_equal(lapic_set_cr8(cpu, 3), 0);
+	assert_int_equal(lapic_pending(CPU), -1);
+	assert_int_equal(lapic_get_cr8(&CPU->lapic), 4);
+	assert_int_equal(lapic_set_cr8(CPU, 3), 0);
 	assert_int_equal(in(TPR), 0x30);
-	assert_int_equal(lapic_pending(cpu), 0x4f);
-	assert_int_equal(lapic_set_cr8(cpu, 15), 0);
+	assert_int_equal(lapic_pending(CPU), 0x4f);
+	assert_int_equal(lapic_set_cr8(CPU, 15), 0);
 	assert_int_equal(in(TPR), 0xf0);
-	assert_int_equal(lapic_set_cr8(cpu, 3), 0);
-	assert_int_equal(lapic_set_cr8(cpu, 16), -EINVAL);
-	assert_int_equal(lapic_set_cr8(cpu, UINT64_MAX), -EINVAL);
+	assert_int_equal(lapic_set_cr8(CPU, 3), 0);
+	assert_int_equal(lapic_set_cr8(CPU, 16), -EINVAL);
+	assert_int_equal(lapic_set_cr8(CPU, UINT64_MAX), -EINVAL);
 	assert_int_equal(in(TPR), 0x30);
-	lapic_accept(cpu, 0x4f);
+	lapic_accept(CPU, 0x4f);
 	out(TPR, 0x45); /* the same class as what is served: TPR is shown */
 	assert_int_equal(in(PPR), 0x45);
 }
@@ -365,19 +256,19 @@ static void test_task_priority(void **state)
 static void test_extreme_vectors(void **state)
 {
 	(void)state;
-	assert_true(lapic_raise(cpu, 16, false));
-	assert_true(lapic_raise(cpu, 255, false));
-	assert_int_equal(lapic_pending(cpu), 255);
-	lapic_accept(cpu, 255);
+	assert_true(lapic_raise(CPU, 16, false));
+	assert_true(lapic_raise(CPU, 255, false));
+	assert_int_equal(lapic_pending(CPU), 255);
+	lapic_accept(CPU, 255);
 	out(EOI, 0);
-	assert_int_equal(lapic_pending(cpu), 16);
+	assert_int_equal(lapic_pending(CPU), 16);
 }
 
 static void test_errors(void **state)
 {
 	(void)state;
 	out(ERROR, 0x3e);
-	assert_false(lapic_raise(cpu, 15, false));
+	assert_false(lapic_raise(CPU, 15, false));
 	assert_int_equal(in(ESR), 0); /* shown after a write */
 	assert_true(take(0x3e));
 	out(ICR, 0x40000 | 5); /* to self, illegal vector */
@@ -389,14 +280,14 @@ static void test_errors(void **state)
 	out(ICR, 0x40000 | 16); /* the first legal one */
 	assert_true(take(16));
 	out(ERROR, 16);
-	lapic_raise(cpu, 3, false);
+	lapic_raise(CPU, 3, false);
 	assert_true(take(16));
 	out(ERROR, 5); /* its own vector is illegal: no end of errors */
-	lapic_raise(cpu, 0, false);
-	assert_int_equal(lapic_pending(cpu), -1);
+	lapic_raise(CPU, 0, false);
+	assert_int_equal(lapic_pending(CPU), -1);
 	out(ERROR, MASKED | 0x3e);
-	lapic_raise(cpu, 0, false);
-	assert_int_equal(lapic_pending(cpu), -1);
+	lapic_raise(CPU, 0, false);
+	assert_int_equal(lapic_pending(CPU), -1);
 }
 
 static void test_self_ipi(void **state)
@@ -423,202 +314,10 @@ static void test_level_interrupts_end_at_the_ioapic(void **state)
 	assert_true(take(0x55)); /* the line is still high */
 	ioapic_set_line(&host_vm, 9, false);
 	take(0x55);
-	assert_int_equal(lapic_pending(cpu), -1);
+	assert_int_equal(lapic_pending(CPU), -1);
 	assert_int_equal(host_vm.lock.next, host_vm.lock.serving);
-	lapic_raise(cpu, 0x55, false); /* an edge with this vector: no broadcast */
+	lapic_raise(CPU, 0x55, false); /* an edge with this vector: no broadcast */
 	assert_int_equal(in(TMR + 0x20), 0);
-}
-
-static void test_one_shot(void **state)
-{
-	(void)state;
-	out(DIVIDE, DIVIDE_1);
-	out(TIMER, 0x30);
-	out(INITIAL, 1000);
-	assert_int_equal(in(CURRENT), 1000);
-	pass(400);
-	assert_int_equal(in(CURRENT), 600);
-	assert_int_equal(lapic_pending(cpu), -1);
-	pass(599);
-	assert_int_equal(lapic_pending(cpu), -1);
-	pass(1);
-	assert_int_equal(in(TMR + 0x10), 0); /* an edge */
-	assert_true(take(0x30));
-	assert_int_equal(in(CURRENT), 0);
-	assert_int_equal(in(INITIAL), 1000);
-	assert_int_equal(cpu->lapic.timer_deadline, TIME_NEVER);
-	pass(100000);
-	assert_int_equal(lapic_pending(cpu), -1);
-	out(INITIAL, 1000);
-	out(INITIAL, 0); /* stops */
-	pass(2000);
-	assert_int_equal(lapic_pending(cpu), -1);
-}
-
-static void test_divide(void **state)
-{
-	static const uint32_t divisors[] = {2, 4, 8, 16, 32, 64, 128, 1};
-
-	(void)state;
-	out(TIMER, 0x30);
-	for (uint32_t i = 0; i < 8; i++) {
-		out(DIVIDE, (i & 4) << 1 | (i & 3));
-		out(INITIAL, 1000);
-		assert_int_equal(cpu->lapic.timer_deadline - host.now, 1000 * divisors[i]);
-	}
-	/* Half way, the rest goes on with another divisor. */
-	out(DIVIDE, DIVIDE_1);
-	out(INITIAL, 1000);
-	pass(500);
-	out(DIVIDE, 0);
-	assert_int_equal(in(CURRENT), 500);
-	pass(999);
-	assert_int_equal(lapic_pending(cpu), -1);
-	pass(1);
-	assert_true(take(0x30));
-	out(DIVIDE, DIVIDE_1); /* starts nothing */
-	assert_int_equal(cpu->lapic.timer_deadline, TIME_NEVER);
-	out(DIVIDE, 0xffffffff);
-	assert_int_equal(in(DIVIDE), 0xb);
-	/* The longest time there is. */
-	out(DIVIDE, 0xa);
-	out(INITIAL, UINT32_MAX);
-	assert_int_equal(cpu->lapic.timer_deadline - host.now, 128ull * UINT32_MAX);
-	assert_int_equal(in(CURRENT), UINT32_MAX);
-}
-
-/* The timer's clock has to have a frequency that CPUID can tell in 32 bits. */
-static void test_fast_tsc(void **state)
-{
-	(void)state;
-	tsc_khz = 4294967;
-	assert_int_equal(lapic_clock_ratio(), 1);
-	tsc_khz = 5000000;
-	assert_int_equal(lapic_clock_ratio(), 2);
-	out(DIVIDE, DIVIDE_1);
-	out(TIMER, 0x30);
-	out(INITIAL, 1000);
-	assert_int_equal(cpu->lapic.timer_deadline - host.now, 2000);
-	host.now += 500;
-	assert_int_equal(in(CURRENT), 750);
-}
-
-static void test_periodic(void **state)
-{
-	(void)state;
-	out(DIVIDE, DIVIDE_1);
-	out(TIMER, 0x30 | PERIODIC);
-	out(INITIAL, 1000000);
-	for (int i = 0; i < 3; i++) {
-		pass(999999);
-		assert_int_equal(lapic_pending(cpu), -1);
-		pass(1);
-		assert_true(take(0x30));
-	}
-	pass(250000);
-	assert_int_equal(in(CURRENT), 750000);
-	pass(3000000); /* what was missed is one interrupt, and the beat is kept */
-	assert_true(take(0x30));
-	assert_int_equal(lapic_pending(cpu), -1);
-	assert_int_equal(in(CURRENT), 750000);
-	out(TIMER, 0x30); /* runs out as one-shot */
-	pass(750000);
-	assert_true(take(0x30));
-	pass(1000000);
-	assert_int_equal(lapic_pending(cpu), -1);
-}
-
-static void test_shortest_period(void **state)
-{
-	(void)state;
-	out(DIVIDE, DIVIDE_1);
-	out(TIMER, 0x30 | PERIODIC);
-	out(INITIAL, 1);
-	pass(1);
-	assert_true(take(0x30));
-	assert_true(cpu->lapic.timer_deadline - host.now >= time_ns_to_ticks(99 * NSEC_PER_USEC));
-	assert_true(in(CURRENT) <= 1);
-}
-
-static void test_masked_timer(void **state)
-{
-	(void)state;
-	out(DIVIDE, DIVIDE_1);
-	out(TIMER, 0x30 | MASKED);
-	out(INITIAL, 1000);
-	pass(1000);
-	assert_int_equal(lapic_pending(cpu), -1);
-	out(TIMER, 0x30);
-	pass(1000);
-	assert_int_equal(lapic_pending(cpu), -1);
-}
-
-static void test_tsc_deadline(void **state)
-{
-	(void)state;
-	cpu->arch.tsc_offset = -host.now;		/* the guest's TSC starts now */
-	assert_int_equal(wrmsr(TSC_DEADLINE, 5000), 0); /* not in this mode: nothing happens */
-	assert_int_equal(rdmsr(TSC_DEADLINE), 0);
-	out(TIMER, 0x31 | DEADLINE);
-	out(INITIAL, 1000); /* ignored in this mode */
-	assert_int_equal(in(INITIAL), 0);
-	assert_int_equal(cpu->lapic.timer_deadline, TIME_NEVER);
-	wrmsr(TSC_DEADLINE, 5000);
-	assert_int_equal(rdmsr(TSC_DEADLINE), 5000);
-	assert_int_equal(cpu->lapic.timer_deadline, host.now + 5000);
-	assert_int_equal(in(CURRENT), 0);
-	host.now += 4999;
-	lapic_poll_timer(cpu, host.now);
-	assert_int_equal(lapic_pending(cpu), -1);
-	host.now++;
-	lapic_poll_timer(cpu, host.now);
-	assert_true(take(0x31));
-	assert_int_equal(rdmsr(TSC_DEADLINE), 0);
-	assert_int_equal(cpu->lapic.timer_deadline, TIME_NEVER);
-
-	wrmsr(TSC_DEADLINE, 1); /* in the past */
-	lapic_poll_timer(cpu, host.now);
-	assert_true(take(0x31));
-
-	wrmsr(TSC_DEADLINE, 100000);
-	wrmsr(TSC_DEADLINE, 0); /* disarms */
-	assert_int_equal(cpu->lapic.timer_deadline, TIME_NEVER);
-
-	wrmsr(TSC_DEADLINE, 100000);
-	out(TIMER, 0x31); /* leaving the mode disarms */
-	assert_int_equal(cpu->lapic.timer_deadline, TIME_NEVER);
-	assert_int_equal(rdmsr(TSC_DEADLINE), 0);
-}
-
-static void test_tsc_deadline_does_not_overflow(void **state)
-{
-	(void)state;
-	out(TIMER, 0x31 | DEADLINE);
-	cpu->arch.tsc_offset = -host.now;
-	wrmsr(TSC_DEADLINE, UINT64_MAX);
-	assert_int_equal(cpu->lapic.timer_deadline, TIME_NEVER);
-	assert_int_equal(rdmsr(TSC_DEADLINE), UINT64_MAX);
-	lapic_poll_timer(cpu, host.now + 1);
-	assert_int_equal(lapic_pending(cpu), -1);
-	/* A guest whose TSC is far ahead. */
-	cpu->arch.tsc_offset = UINT64_MAX / 2;
-	wrmsr(TSC_DEADLINE, host.now + UINT64_MAX / 2 + 7);
-	assert_int_equal(cpu->lapic.timer_deadline, host.now + 7);
-	wrmsr(TSC_DEADLINE, 7);
-	assert_int_equal(cpu->lapic.timer_deadline, host.now);
-}
-
-static void test_tsc_changed(void **state)
-{
-	(void)state;
-	out(TIMER, 0x31 | DEADLINE);
-	wrmsr(TSC_DEADLINE, host.now + 1000);
-	cpu->arch.tsc_offset = 400;
-	lapic_tsc_changed(cpu);
-	assert_int_equal(cpu->lapic.timer_deadline, host.now + 600);
-	wrmsr(TSC_DEADLINE, 0);
-	lapic_tsc_changed(cpu);
-	assert_int_equal(cpu->lapic.timer_deadline, TIME_NEVER);
 }
 
 /* Anything goes: no access by the guest may fail otherwise than with -EINVAL or -ENODEV. */
@@ -635,22 +334,22 @@ static void test_random_accesses(void **state)
 
 		switch (rand() % 8) {
 		case 0:
-			lapic_mmio_read(cpu, reg * 16, &narrow);
+			lapic_mmio_read(CPU, reg * 16, &narrow);
 			break;
 		case 1:
-			lapic_mmio_write(cpu, reg * 16, v);
+			lapic_mmio_write(CPU, reg * 16, v);
 			break;
 		case 2:
-			lapic_msr_read(cpu, X2APIC + reg, &value);
+			lapic_msr_read(CPU, X2APIC + reg, &value);
 			break;
 		case 3:
-			lapic_msr_write(cpu, X2APIC + reg, rand() % 2 ? v : v & 0x1ff);
+			lapic_msr_write(CPU, X2APIC + reg, rand() % 2 ? v : v & 0x1ff);
 			break;
 		case 4:
-			lapic_msr_write(cpu, TSC_DEADLINE, wide);
+			lapic_msr_write(CPU, TSC_DEADLINE, wide);
 			break;
 		case 5:
-			lapic_msr_write(cpu, APIC_BASE,
+			lapic_msr_write(CPU, APIC_BASE,
 					VM_LAPIC_BASE |
 						(uint64_t)(rand() % 32 == 0 ? 0 : rand() % 4)
 							<< 10);
@@ -659,11 +358,11 @@ static void test_random_accesses(void **state)
 			pass((uint64_t)rand() % 100000);
 			break;
 		default:
-			vector = lapic_pending(cpu);
+			vector = lapic_pending(CPU);
 			assert_in_range(vector + 1, 0, 256);
 			if (vector >= 0) {
 				assert_true(vector >= 16);
-				lapic_accept(cpu, (uint8_t)vector);
+				lapic_accept(CPU, (uint8_t)vector);
 			}
 		}
 		assert_int_equal(host_vm.lock.next, host_vm.lock.serving);
@@ -673,31 +372,22 @@ static void test_random_accesses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_power_on, setup),
-		cmocka_unit_test_setup(test_modes, setup),
-		cmocka_unit_test_setup(test_base_is_fixed, setup),
-		cmocka_unit_test_setup(test_views_follow_the_mode, setup),
-		cmocka_unit_test_setup(test_switched_off_takes_nothing, setup),
-		cmocka_unit_test_setup(test_x2apic_register_access, setup),
-		cmocka_unit_test_setup(test_x2apic_reserved_bits, setup),
-		cmocka_unit_test_setup(test_xapic_ignores_what_it_may_not_write, setup),
-		cmocka_unit_test_setup(test_software_disable_masks_lvts, setup),
-		cmocka_unit_test_setup(test_priorities, setup),
-		cmocka_unit_test_setup(test_task_priority, setup),
-		cmocka_unit_test_setup(test_extreme_vectors, setup),
-		cmocka_unit_test_setup(test_errors, setup),
-		cmocka_unit_test_setup(test_self_ipi, setup),
-		cmocka_unit_test_setup(test_level_interrupts_end_at_the_ioapic, setup),
-		cmocka_unit_test_setup(test_one_shot, setup),
-		cmocka_unit_test_setup(test_divide, setup),
-		cmocka_unit_test_setup(test_fast_tsc, setup),
-		cmocka_unit_test_setup(test_periodic, setup),
-		cmocka_unit_test_setup(test_shortest_period, setup),
-		cmocka_unit_test_setup(test_masked_timer, setup),
-		cmocka_unit_test_setup(test_tsc_deadline, setup),
-		cmocka_unit_test_setup(test_tsc_deadline_does_not_overflow, setup),
-		cmocka_unit_test_setup(test_tsc_changed, setup),
-		cmocka_unit_test_setup(test_random_accesses, setup),
+		cmocka_unit_test_setup(test_power_on, lapic_host_setup),
+		cmocka_unit_test_setup(test_modes, lapic_host_setup),
+		cmocka_unit_test_setup(test_base_is_fixed, lapic_host_setup),
+		cmocka_unit_test_setup(test_views_follow_the_mode, lapic_host_setup),
+		cmocka_unit_test_setup(test_switched_off_takes_nothing, lapic_host_setup),
+		cmocka_unit_test_setup(test_x2apic_register_access, lapic_host_setup),
+		cmocka_unit_test_setup(test_x2apic_reserved_bits, lapic_host_setup),
+		cmocka_unit_test_setup(test_xapic_ignores_what_it_may_not_write, lapic_host_setup),
+		cmocka_unit_test_setup(test_software_disable_masks_lvts, lapic_host_setup),
+		cmocka_unit_test_setup(test_priorities, lapic_host_setup),
+		cmocka_unit_test_setup(test_task_priority, lapic_host_setup),
+		cmocka_unit_test_setup(test_extreme_vectors, lapic_host_setup),
+		cmocka_unit_test_setup(test_errors, lapic_host_setup),
+		cmocka_unit_test_setup(test_self_ipi, lapic_host_setup),
+		cmocka_unit_test_setup(test_level_interrupts_end_at_the_ioapic, lapic_host_setup),
+		cmocka_unit_test_setup(test_random_accesses, lapic_host_setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
