@@ -10,8 +10,8 @@
 
 /*
  * printk - print a message for the people at the console
- * @fmt: printf's %d %i %u %x %c %s %p %% with widths, the 0 and - flags, on %s a precision (.N or
- *.*), and the lengths hh h l ll z; nothing else. End the message with a newline.
+ * @fmt: printf's %d %i %u %x %c %s %p %% with widths, the 0 and - flags, the lengths hh h l ll z,
+ *	 and on %s a precision (a number or an asterisk); nothing else. Ends with a newline.
  *
  * Context: any, also from exception handlers; takes the console lock, so lines do not mix.
  */

@@ -15,6 +15,7 @@
 /* Offsets of the memory-mapped registers; in x2APIC mode, 16 of them are one MSR. */
 enum {
 	REG_ID = 0x020,
+	REG_VERSION = 0x030,
 	REG_TPR = 0x080,
 	REG_EOI = 0x0b0,
 	REG_SPURIOUS = 0x0f0,
@@ -30,7 +31,6 @@ enum {
 	REG_TIMER_INITIAL = 0x380,
 	REG_TIMER_CURRENT = 0x390,
 	REG_TIMER_DIVIDE = 0x3e0,
-	REG_VERSION = 0x030,
 };
 
 #define SPURIOUS_APIC_ENABLE 0x100u
@@ -39,7 +39,7 @@ enum {
 #define LVT_TSC_DEADLINE     0x40000u
 #define TIMER_DIVIDE_BY_1    0xbu
 #define VERSION_MAX_LVT(v)   ((v) >> 16 & 0xff)
-#define MAX_LVT_PERFORMANCE  4u /* entries up to this one exist when the version says 4 or more */
+#define MAX_LVT_PERFORMANCE  4u /* the lowest number with which the register exists */
 #define MAX_LVT_THERMAL	     5u
 
 #define ICR_INIT	  0x500u
