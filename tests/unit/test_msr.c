@@ -378,12 +378,12 @@ static uint64_t clock_ns(const struct clock *clock, uint64_t tsc)
 
 static void test_system_time(void **state)
 {
-	static const uint32_t frequencies[] = {HOST_TSC_KHZ, 200000, 1000000, 2000000,
-					       2000001,	     999999, 4999999};
+	static const uint32_t frequencies[] = {HOST_TSC_KHZ, 200000,  1000000, 2000000, 2000001,
+					       999999,	     4999999, 2596143, 33};
 
 	(void)state;
 	for (unsigned int i = 0; i < ARRAY_SIZE(frequencies); i++) {
-		uint64_t second = frequencies[i] * 1000ull, hour = 3600;
+		uint64_t second = frequencies[i] * 1000ull, hour = 3600, khz;
 		struct clock clock;
 
 		set_up(NULL);
@@ -402,6 +402,9 @@ static void test_system_time(void **state)
 		assert_in_range(clock_ns(&clock, (5 + hour) * second),
 				(5 + hour) * NSEC_PER_SEC - hour * NSEC_PER_USEC,
 				(5 + hour) * NSEC_PER_SEC + hour * NSEC_PER_USEC);
+		khz = (1000000ull << 32) / clock.tsc_mul; /* as Linux computes it back */
+		khz = clock.tsc_shift < 0 ? khz << -clock.tsc_shift : khz >> clock.tsc_shift;
+		assert_int_equal(khz, frequencies[i]);
 	}
 }
 

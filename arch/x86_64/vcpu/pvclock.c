@@ -42,17 +42,16 @@ static int8_t tsc_shift;
 static uint64_t wall_clock_seconds; /* time of day at ... */
 static uint64_t wall_clock_ticks;   /* ... this host TSC */
 
-/* Brings the frequency between 1 and 2 GHz, where the multiplier has all its 32 bits. */
+/*
+ * The multiplier for a frequency above 1 GHz, so that it has 32 bits. It is not shifted back for
+ * higher ones: that would lose the last bits of the frequency, which Linux computes back from it.
+ */
 static void compute_scale(void)
 {
 	uint64_t hz = (uint64_t)tsc_khz * 1000;
 
 	BUG_ON(!hz);
 	tsc_shift = 0;
-	while (hz > 2 * NSEC_PER_SEC) {
-		hz >>= 1;
-		tsc_shift--;
-	}
 	while (hz <= NSEC_PER_SEC) {
 		hz <<= 1;
 		tsc_shift++;
