@@ -174,11 +174,14 @@ static void test_x2apic_physical(void **state)
 
 static void test_x2apic_cluster(void **state)
 {
-	uint64_t ldr;
+	uint64_t ldr, icr;
 
 	(void)state;
 	assert_int_equal(lapic_msr_read(&host_vcpus[18], 0x80d, &ldr), 0);
 	assert_int_equal(ldr, 0x10004);
+	assert_int_equal(send_x2apic(5, 0x00010002, LOGICAL), 1u << 17);
+	assert_int_equal(lapic_msr_read(&host_vcpus[5], 0x830, &icr), 0);
+	assert_true(icr == (0x00010002ull << 32 | LOGICAL | 0x40));
 	assert_int_equal(send_x2apic(0, 0x8001, LOGICAL), 0x8001);
 	assert_int_equal(send_x2apic(0, 0x1000f, LOGICAL), 0xf0000);
 	assert_int_equal(send_x2apic(0, 0x1fff0, LOGICAL), 0);
@@ -214,6 +217,10 @@ static void test_illegal_vector_is_not_sent(void **state)
 	uint64_t esr;
 
 	(void)state;
+	assert_int_equal(lapic_msr_write(&host_vcpus[0], 0x830, 1ull << 32 | 0x0f | LOWEST), 0);
+	lapic_msr_write(&host_vcpus[0], 0x828, 0);
+	lapic_msr_read(&host_vcpus[0], 0x828, &esr);
+	assert_int_equal(esr, 0x20);
 	assert_int_equal(lapic_msr_write(&host_vcpus[0], 0x830, 1ull << 32 | 0x0f), 0);
 	lapic_msr_write(&host_vcpus[0], 0x828, 0);
 	lapic_msr_read(&host_vcpus[0], 0x828, &esr);
@@ -284,6 +291,12 @@ static void test_ioapic_messages(void **state)
 	assert_int_equal(taken(0x40), ALL);
 	message.mode = LAPIC_MODE_STARTUP;
 	assert_true(lapic_deliver(&host_vm, &message));
+	message.mode = 4; /* NMI */
+	assert_false(lapic_deliver(&host_vm, &message));
+	lapic_msr_write(&host_vcpus[CONFIG_MAX_VCPUS - 1], 0x80f, 0xff);
+	message.mode = LAPIC_MODE_FIXED; /* one that does not accept does not undo the others */
+	assert_true(lapic_deliver(&host_vm, &message));
+	assert_int_equal(taken(0x40), ALL >> 1);
 	message.mode = LAPIC_MODE_FIXED;
 	message.dest = 0x06; /* 8 bits can name the first members of x2APIC cluster 0 */
 	message.logical = true;
