@@ -39,6 +39,13 @@ void svm_read_back_xcr0(struct vcpu *v)
 	v->arch.xcr0 = XCR0_X87 | XCR0_SSE;
 }
 
+static uint64_t cr2_register;
+
+void svm_write_cr2(struct vcpu *v)
+{
+	cr2_register = vmcb_of(v)->save.cr2;
+}
+
 void *frame_alloc(void)
 {
 	if (!frames_left)
@@ -435,6 +442,7 @@ static void test_exceptions_are_reflected(void **state)
 	vcpu.arch.cr2 = 0x123000;
 	svm_inject_exception(&vcpu, VECTOR_PF, 2);
 	assert_int_equal(vmcb->save.cr2, 0x123000);
+	assert_int_equal(cr2_register, 0x123000);
 }
 
 static void test_interrupts(void **state)

@@ -33,8 +33,10 @@ void svm_inject_exception(struct vcpu *vcpu, uint8_t vector, int64_t error_code)
 	/* Real mode pushes no error codes. */
 	if (error_code >= 0 && vmcb->save.cr0 & CR0_PE)
 		event |= EVENT_ERROR_VALID | (uint64_t)error_code << EVENT_ERROR_SHIFT;
-	if (vector == VECTOR_PF)
+	if (vector == VECTOR_PF) {
 		vmcb->save.cr2 = vcpu->arch.cr2;
+		svm_write_cr2(vcpu);
+	}
 	vmcb->control.event_inj = event;
 }
 

@@ -164,6 +164,11 @@ static void take_asid(struct vcpu *vcpu, uint32_t cpu)
 	svm->asid_generation = pool->generation;
 }
 
+void svm_write_cr2(struct vcpu *vcpu)
+{
+	write_cr2(vmcb_of(vcpu)->save.cr2);
+}
+
 static void svm_vcpu_load(struct vcpu *vcpu)
 {
 	const uint64_t *dr = svm_of(vcpu)->dr;
@@ -175,6 +180,7 @@ static void svm_vcpu_load(struct vcpu *vcpu)
 	write_dr1(dr[1]);
 	write_dr2(dr[2]);
 	write_dr3(dr[3]);
+	svm_write_cr2(vcpu);
 	fpu_load(vcpu);
 }
 

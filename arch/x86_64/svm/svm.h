@@ -71,6 +71,14 @@ void svm_enter(struct vcpu *vcpu, hpa_t host_area);
  */
 void svm_read_back_xcr0(struct vcpu *vcpu);
 
+/*
+ * svm_write_cr2 - put the VMCB's CR2 into the register
+ *
+ * VMRUN does this, but not in Bochs (2.7), where the register would keep what the vCPU before left.
+ * Context: loaded.
+ */
+void svm_write_cr2(struct vcpu *vcpu);
+
 /* vmcb.c; the contracts are those of struct virt_ops in arch/x86_64/virt.h */
 int svm_vcpu_init(struct vcpu *vcpu);
 void svm_vcpu_free(struct vcpu *vcpu);
