@@ -90,6 +90,10 @@ static void broken_off_deliveries_are_repeated(void **state)
 	event_enter(&vcpu);
 	assert_int_equal(vmread(VMCS_ENTRY_EVENT), 0x80000480);
 	assert_int_equal(vmread(VMCS_ENTRY_EVENT_INSN_LEN), 2);
+
+	vmwrite(VMCS_VECTORING_EVENT, EVENT_TYPE_SOFT_INT | 0x80); /* left over: not valid */
+	exit_decode(&vcpu, EXIT_REASON_EXTERNAL_INTERRUPT);
+	assert_int_equal(vcpu.arch.event, 0);
 }
 
 /* ---- exits ---- */
@@ -160,6 +164,10 @@ static void control_register_exits_are_carried_out(void **state)
 	exit_decode(&vcpu, EXIT_REASON_CR_ACCESS);
 	assert_int_equal(vcpu.arch.event, 0);
 	assert_int_equal(cr_read4(), CR4_PAE);
+	cr_set_long_mode(0, false); /* nor has the bit L a meaning there */
+	vmwrite(VMCS_GUEST_CS_ATTR, SEGMENT_ATTR_CODE64);
+	exit_decode(&vcpu, EXIT_REASON_CR_ACCESS);
+	assert_int_equal(vcpu.arch.event, 0);
 
 	vmwrite(VMCS_EXIT_QUALIFICATION, 0xf18); /* MOV R15, CR8 */
 	exit_decode(&vcpu, EXIT_REASON_CR_ACCESS);
@@ -188,10 +196,12 @@ static void only_accesses_of_instructions_are_mmio(void **state)
 	assert_int_equal(vcpu.exit.mmio.gpa, 0xfee000b0);
 	assert_true(vcpu.exit.mmio.write);
 	assert_false(vcpu.exit.mmio.fetch);
+	assert_int_equal(vmread(VMCS_GUEST_INTERRUPTIBILITY), 0);
 
 	vmwrite(VMCS_EXIT_QUALIFICATION, 0x184);
 	exit_decode(&vcpu, EXIT_REASON_EPT_VIOLATION);
 	assert_true(vcpu.exit.mmio.fetch);
+	assert_false(vcpu.exit.mmio.write);
 
 	vmwrite(VMCS_EXIT_QUALIFICATION, 0x082); /* a page table there */
 	exit_decode(&vcpu, EXIT_REASON_EPT_VIOLATION);
@@ -223,6 +233,7 @@ static void debug_exceptions_go_back_to_the_guest(void **state)
 	assert_int_equal(host_dr6, DR6_RESET | DEBUG_BS | 1);
 	assert_int_equal(vmread(VMCS_GUEST_DR7), DR7_RESET | DR7_GD);
 	assert_int_equal(vmread(VMCS_GUEST_PENDING_DEBUG), 0);
+	assert_int_equal(vmread(VMCS_GUEST_INTERRUPTIBILITY), 0);
 
 	/* General detect, with TF in a shadow */
 	vmwrite(VMCS_EXIT_QUALIFICATION, DEBUG_BD);
@@ -231,6 +242,15 @@ static void debug_exceptions_go_back_to_the_guest(void **state)
 	exit_decode(&vcpu, EXIT_REASON_EXCEPTION_NMI);
 	assert_int_equal(vmread(VMCS_GUEST_DR7), DR7_RESET);
 	assert_int_equal(vmread(VMCS_GUEST_PENDING_DEBUG), DEBUG_BS);
+
+	/* In a shadow without TF, and with TF outside one */
+	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+	vmwrite(VMCS_GUEST_RFLAGS, 0);
+	exit_decode(&vcpu, EXIT_REASON_EXCEPTION_NMI);
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	vmwrite(VMCS_GUEST_RFLAGS, RFLAGS_TF);
+	exit_decode(&vcpu, EXIT_REASON_EXCEPTION_NMI);
+	assert_int_equal(vmread(VMCS_GUEST_PENDING_DEBUG), 0);
 
 	/* INT1 */
 	vmwrite(VMCS_EXIT_INSN_LEN, 1);
@@ -287,6 +307,29 @@ static void the_fast_paths_shadow_is_repaired_once(void **state)
 	assert_non_null(strstr(host_messages, "invalid guest state"));
 }
 
+static void other_invalid_states_are_not_repaired(void **state)
+{
+	static const struct {
+		uint64_t rflags, blocking, pending;
+	} states[] = {
+		{0, INTERRUPTIBILITY_STI, 0},
+		{RFLAGS_TF, INTERRUPTIBILITY_NMI, 0},
+		{RFLAGS_TF, INTERRUPTIBILITY_STI, DEBUG_BS},
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(states); i++) {
+		vmwrite(VMCS_GUEST_RFLAGS, states[i].rflags);
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, states[i].blocking);
+		vmwrite(VMCS_GUEST_PENDING_DEBUG, states[i].pending);
+		failure_decode(&vcpu, EXIT_REASON_ENTRY_FAILURE | EXIT_REASON_INVALID_GUEST_STATE);
+		assert_int_equal(vcpu.exit.kind, EXIT_ENTRY_FAILED);
+	}
+	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+	failure_decode(&vcpu, EXIT_REASON_ENTRY_FAILURE | EXIT_REASON_MSR_LOADING);
+	assert_int_equal(vcpu.exit.kind, EXIT_ENTRY_FAILED);
+}
+
 static void refused_entries_are_explained(void **state)
 {
 	(void)state;
@@ -301,6 +344,9 @@ static void refused_entries_are_explained(void **state)
 	host_messages[0] = '\0';
 	vmx_dump(&vcpu);
 	assert_non_null(strstr(host_messages, "rip 0000000000001000"));
+	assert_non_null(strstr(host_messages, "r15"));
+	assert_non_null(strstr(host_messages, "gdtr"));
+	assert_non_null(strstr(host_messages, "tr   0000"));
 }
 
 int main(void)
@@ -317,6 +363,7 @@ int main(void)
 		cmocka_unit_test_setup(debug_exceptions_go_back_to_the_guest, setup),
 		cmocka_unit_test_setup(calls_outside_ring_0_are_refused_and_skipped, setup),
 		cmocka_unit_test_setup(the_fast_paths_shadow_is_repaired_once, setup),
+		cmocka_unit_test_setup(other_invalid_states_are_not_repaired, setup),
 		cmocka_unit_test_setup(refused_entries_are_explained, setup),
 	};
 

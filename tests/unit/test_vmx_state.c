@@ -33,6 +33,7 @@ static void guest_sees_its_own_bits(void **state)
 
 	assert_int_equal(cr_write(&vcpu, 0, (cr_read0() & ~CR0_NE) | CR0_CD | CR0_NW), 0);
 	assert_int_equal(cr_read0(), CR0_PE | CR0_PG | CR0_ET | CR0_WP | CR0_CD | CR0_NW);
+	assert_int_equal(host_invvpids, 0);
 	assert_int_equal(vmread(VMCS_GUEST_CR0), CR0_PE | CR0_PG | CR0_ET | CR0_WP | CR0_NE);
 
 	host_cr4 &= ~CR4_MCE;
@@ -118,6 +119,12 @@ static void pae_entries_are_loaded_and_checked(void **state)
 	assert_int_equal(cr_write(&vcpu, 4, CR4_PAE | CR4_PGE), 0);
 	assert_int_equal(vmread(VMCS_GUEST_PDPTE + 2), 0xa001);
 
+	guest_pdptes[2] = 0xc001;
+	assert_int_equal(cr_write(&vcpu, 0, cr0 | CR0_AM), 0); /* none of those either */
+	assert_int_equal(vmread(VMCS_GUEST_PDPTE + 4), 0);
+	assert_int_equal(cr_write(&vcpu, 0, cr0 | CR0_CD), 0);
+	assert_int_equal(vmread(VMCS_GUEST_PDPTE + 4), 0xc001);
+
 	guest_pdptes[0] = 0xb003; /* reserved bit */
 	assert_int_equal(cr_write(&vcpu, 4, CR4_PAE), -EINVAL);
 	guest_pdptes[0] = BIT(39) | 1; /* beyond the physical address space */
@@ -127,6 +134,15 @@ static void pae_entries_are_loaded_and_checked(void **state)
 	vmwrite(VMCS_GUEST_CR3, 0x7000);
 	assert_int_equal(cr_write(&vcpu, 4, CR4_PAE | CR4_PGE), -EINVAL);
 	assert_int_equal(cr_read4(), CR4_PAE);
+
+	/* Without PAE, and in long mode, CR3 points to something else. */
+	assert_int_equal(cr_write(&vcpu, 4, CR4_PGE), 0);
+	cr_set0(cr0 & ~CR0_PG);
+	assert_int_equal(cr_write(&vcpu, 0, cr0), 0);
+	cr_set4(&vcpu, CR4_PAE);
+	cr_set_long_mode(EFER_LME, true);
+	assert_int_equal(cr_write(&vcpu, 0, cr0 | CR0_CD), 0);
+	assert_int_equal(cr_write(&vcpu, 4, CR4_PAE | CR4_PGE), 0);
 }
 
 /* ---- skipping ---- */
@@ -145,6 +161,10 @@ static void skipping_moves_rip_and_ends_the_shadow(void **state)
 	vmwrite(VMCS_GUEST_RFLAGS, RFLAGS_RESERVED | RFLAGS_TF);
 	vmx_skip_insn(&vcpu, 0);
 	assert_int_equal(vmread(VMCS_GUEST_PENDING_DEBUG), DEBUG_BS);
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	host_writes = 0;
+	vmx_skip_insn(&vcpu, 0);
+	assert_int_equal(host_writes, 2); /* RIP and the trap: no shadow, nothing to end */
 }
 
 static void rip_wraps_in_32_bit_code_only(void **state)
@@ -208,6 +228,12 @@ static void state_comes_back_as_it_was_set(void **state)
 	vmx_get_state(&vcpu, &out);
 	assert_same_state(&in, &out);
 
+	in.cr0 &= ~CR0_PG;
+	vmx_set_state(&vcpu, &in);
+	assert_false(is_long_mode());
+	in.cr0 |= CR0_PG;
+	vmx_set_state(&vcpu, &in);
+
 	vmx_set_base(&vcpu, SEG_GS, 0x123000);
 	assert_int_equal(vmx_get_base(&vcpu, SEG_GS), 0x123000);
 	assert_int_equal(vmx_get_base(&vcpu, SEG_FS), BIT(40) + SEG_FS);
@@ -220,7 +246,12 @@ static void state_comes_back_as_it_was_set(void **state)
 
 	vmx_set_efer(&vcpu, EFER_LME | EFER_LMA | EFER_SCE);
 	assert_true(is_long_mode());
+	assert_int_equal(vmread(VMCS_GUEST_RFLAGS), RFLAGS_RESERVED);
 	assert_int_equal(vmx_get_efer(&vcpu), EFER_LME | EFER_LMA | EFER_SCE);
+	leave_long_mode(0);
+	vmx_set_efer(&vcpu, EFER_LME | EFER_LMA); /* paging is off: only LME stays */
+	assert_false(is_long_mode());
+	assert_int_equal(vmx_get_efer(&vcpu), EFER_LME);
 }
 
 int main(void)

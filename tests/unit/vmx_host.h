@@ -52,7 +52,7 @@ static uint64_t host_fields[HOST_FIELDS];
 static uint64_t host_msrs[HOST_MSRS], host_feature_control;
 static struct cpuid_regs host_cpuid_1, host_cpuid_7, host_cpuid_d_1, host_cpuid_80000001;
 static uint64_t host_cr4, host_dr6;
-static unsigned int host_invvpids;
+static unsigned int host_invvpids, host_writes;
 static struct pcpu host_cpu;
 static char host_messages[8192];
 
@@ -71,6 +71,7 @@ static inline void vmwrite(uint32_t field, uint64_t value)
 {
 	assert_true(field < HOST_FIELDS);
 	host_fields[field] = value;
+	host_writes++;
 }
 
 enum vmx_invalidate { VMX_INVALIDATE_SINGLE = 1, VMX_INVALIDATE_ALL = 2 };

@@ -40,9 +40,11 @@
 
 #define CPUID_ADDRESS_SIZES 0x80000008
 
-/* Which CPUID bit offers which CR4 bits; PCE alone hangs on none. CET, PKS and LA57 are never
+/*
+ * Which CPUID bit offers which CR4 bits; PCE alone hangs on none. CET, PKS and LA57 are never
  * offered: the first two have state that exits would have to switch, the last is beyond
- * guest_translate(). */
+ * guest_translate().
+ */
 static const struct {
 	uint32_t leaf;
 	enum gpr reg;

@@ -30,14 +30,16 @@
 #define EPT_FINAL	 BIT(8) /* the access itself, not the walk that translates its address */
 #define EPT_NMI_UNBLOCK	 BIT(12)
 
-/* Runs the host's handler as the interrupt itself would have. The exit left NMIs blocked, which the
- * handler's IRET ends. */
+/*
+ * Runs the host's handler as the interrupt itself would have. The exit left NMIs blocked, which the
+ * handler's IRET ends.
+ */
 static void run_host_nmi(void)
 {
 	__asm__ volatile("int %0" : : "i"(VECTOR_NMI) : "memory");
 }
 
-static void run_host_machine_check(void)
+void exit_run_machine_check(void)
 {
 	__asm__ volatile("int %0" : : "i"(VECTOR_MC) : "memory");
 }
@@ -78,7 +80,7 @@ static enum exit_kind decode_exception(struct vcpu *vcpu)
 	}
 	switch (info & EVENT_VECTOR) {
 	case VECTOR_MC:
-		run_host_machine_check();
+		exit_run_machine_check();
 		return EXIT_NONE;
 	case VECTOR_DB:
 		apply_debug_exception();
@@ -107,11 +109,6 @@ static enum exit_kind decode_hypercall(struct vcpu *vcpu)
 	return EXIT_NONE;
 }
 
-static bool is_64bit_mode(void)
-{
-	return vmread(VMCS_GUEST_EFER) & EFER_LMA && vmread32(VMCS_GUEST_CS_ATTR) & ATTR_LONG;
-}
-
 static enum exit_kind decode_cr_access(struct vcpu *vcpu)
 {
 	uint64_t qualification = vmread(VMCS_EXIT_QUALIFICATION);
@@ -127,7 +124,7 @@ static enum exit_kind decode_cr_access(struct vcpu *vcpu)
 	}
 	if (type != CR_TYPE_TO_CR || (cr != 0 && cr != 4))
 		return EXIT_UNHANDLED; /* CLTS, LMSW, CR3: all that they touch is the guest's */
-	if (cr_write(vcpu, cr, is_64bit_mode() ? value : (uint32_t)value) < 0)
+	if (cr_write(vcpu, cr, vmx_is_64bit_mode() ? value : (uint32_t)value) < 0)
 		vmx_inject_exception(vcpu, VECTOR_GP, 0);
 	else
 		vmx_skip_insn(vcpu, 0);

@@ -134,6 +134,8 @@ void failure_decode(struct vcpu *vcpu, uint32_t reason)
 		vcpu->exit.kind = EXIT_NONE;
 		return;
 	} else {
+		if ((reason & EXIT_REASON_MASK) == EXIT_REASON_MACHINE_CHECK)
+			exit_run_machine_check();
 		printk("tidepool: guest %s: VM entry: %s, qualification %llx\n", vcpu->vm->name,
 		       exit_name(reason), (ull)vmread(VMCS_EXIT_QUALIFICATION));
 	}

@@ -83,6 +83,11 @@ void vmx_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	vcpu->arch.event = 0;
 }
 
+bool vmx_is_64bit_mode(void)
+{
+	return vmread(VMCS_GUEST_EFER) & EFER_LMA && vmread32(VMCS_GUEST_CS_ATTR) & ATTR_LONG;
+}
+
 unsigned int vmx_get_cpl(void)
 {
 	return (vmread32(VMCS_GUEST_SS_ATTR) & ATTR_DPL) >> ATTR_DPL_SHIFT;
@@ -149,8 +154,7 @@ void vmx_skip_insn(struct vcpu *vcpu, unsigned int len)
 
 	(void)vcpu;
 	/* EIP wraps; left as it is, the next entry would fail. */
-	if ((from ^ to) >> 32 &&
-	    !(vmread(VMCS_GUEST_EFER) & EFER_LMA && vmread32(VMCS_GUEST_CS_ATTR) & ATTR_LONG))
+	if ((from ^ to) >> 32 && !vmx_is_64bit_mode())
 		to = (uint32_t)to;
 	vmwrite(VMCS_GUEST_RIP, to);
 	vmx_end_shadow();

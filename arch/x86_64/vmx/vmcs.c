@@ -28,8 +28,10 @@
  */
 #define EXCEPTIONS (BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC))
 
-/* PAUSE-loop exits: a loop's PAUSEs are less than the gap apart, and last longer than the window
- * (TSC ticks; about a microsecond is normal for a lock, and what a lock's owner needs). */
+/*
+ * PAUSE-loop exits, in TSC ticks: PAUSEs at most the gap apart are one loop, and a loop that lasts
+ * longer than the window exits. The window is longer than a lock is normally held.
+ */
 #define PLE_GAP	   128
 #define PLE_WINDOW 4096
 

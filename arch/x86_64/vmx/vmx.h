@@ -110,6 +110,9 @@ void vmx_skip_insn(struct vcpu *vcpu, unsigned int len);
 /* vmx_end_shadow - end blocking by STI or MOV SS, as the end of an instruction does. */
 void vmx_end_shadow(void);
 
+/* vmx_is_64bit_mode - does the guest run 64-bit code? False in compatibility mode. */
+bool vmx_is_64bit_mode(void);
+
 /* vmx_get_cpl - the guest's privilege level: the DPL of SS (SDM vol. 3C, "Guest Register State").
  */
 unsigned int vmx_get_cpl(void);
@@ -166,6 +169,9 @@ void event_reinject_exit(struct vcpu *vcpu);
 
 /* exit_decode - fill vcpu->exit. @reason: VMCS_EXIT_REASON, no failed entry. */
 void exit_decode(struct vcpu *vcpu, uint32_t reason);
+
+/* exit_run_machine_check - the host's handler, which does not return. */
+void exit_run_machine_check(void);
 
 /* exit_name - for messages; never NULL. */
 const char *exit_name(uint32_t reason);
