@@ -178,24 +178,30 @@ static void test_xsetbv_elsewhere(void **state)
 	assert_int_equal(set_xcr0(XCR0_X87), -EINVAL);
 }
 
-/* All that is offered moves, also what the guest has switched off meanwhile. */
+/* All that is offered moves, and the hidden PKRU; also what the guest has switched off meanwhile.
+ */
 static void test_switch(void **state)
 {
 	(void)state;
 	assert_int_equal(set_xcr0(XCR0_X87 | XCR0_SSE), 0);
 	fpu_unload(&host_vcpu);
-	assert_int_equal(host.saved, ALL);
-	assert_int_equal(host.saved_xcr0, ALL);
+	assert_int_equal(host.saved, ALL | XCR0_PKRU);
+	assert_int_equal(host.saved_xcr0, ALL | XCR0_PKRU);
 	host.xcr0 = 0;
 	fpu_load(&host_vcpu);
-	assert_int_equal(host.restored, ALL);
-	assert_int_equal(host.restored_xcr0, ALL);
+	assert_int_equal(host.restored, ALL | XCR0_PKRU);
+	assert_int_equal(host.restored_xcr0, ALL | XCR0_PKRU);
 	assert_int_equal(host.xcr0, XCR0_X87 | XCR0_SSE);
 	assert_int_equal(host.pointers_forgotten, 0); /* Intel */
 
+	host_components = ALL;
+	restart();
+	fpu_unload(&host_vcpu);
+	assert_int_equal(host.saved, ALL);
+
 	host_osxsave = false;
 	restart();
-	host.xcr0 = 0;
+	host.saved = host.restored = host.xcr0 = 0;
 	fpu_load(&host_vcpu);
 	fpu_unload(&host_vcpu);
 	assert_int_equal(host.saved | host.restored | host.xcr0, 0); /* FXSAVE, no XSETBV */

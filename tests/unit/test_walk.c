@@ -95,6 +95,8 @@ static void test_four_levels(void **state)
 	expect(GVA, WRITE, PAGE + 0x678);
 	expect(GVA, FETCH, PAGE + 0x678);
 	expect(GVA, USER, PAGE + 0x678);
+	expect_fault(GVA & (BIT(63) - 1), READ, 0); /* not canonical */
+	expect_fault(GVA & ~BIT(48), READ, 0);
 	paging.cr3 |= 0x123; /* a PCID */
 	expect(GVA, READ, PAGE + 0x678);
 }

@@ -21,7 +21,7 @@
 #define XSAVE_LEAF	  0xdu
 #define XSAVE_LEGACY_SIZE 576u /* FXSAVE region and header */
 #define XSAVE_ALIGNMENT	  64u
-#define COMPONENTS	  8u	    /* up to Hi16_ZMM; those above are not offered */
+#define COMPONENTS	  10u	    /* up to PKRU */
 #define AREA_MAX	  PAGE_SIZE /* arch.fpu is one frame */
 
 #define XCR0_LEGACY (XCR0_X87 | XCR0_SSE)
@@ -41,16 +41,22 @@ static struct {
 static uint64_t offered;
 
 /*
+ * What moves with a vCPU: what is offered, and PKRU. The latter is hidden, but a guest that sets
+ * CR4.PKE all the same reaches the register by WRPKRU, and must not find another guest's value.
+ */
+static uint64_t switched;
+
+/*
  * AMD processors without XSAVEERPTR restore the addresses of the last x87 instruction and operand
  * only with an exception pending: the next guest would see the last one's (CVE-2006-1056).
  */
 static bool keeps_pointers;
 
-/* Offers more components, unless the host lacks one or the area does not hold them. */
-static void offer(uint64_t host, uint64_t wanted)
+/* Adds components to a set, unless the host lacks one or the area does not hold them. */
+static void add(uint64_t *set, uint64_t host, uint64_t wanted)
 {
-	if ((host & wanted) == wanted && fpu_area_size(offered | wanted) <= AREA_MAX)
-		offered |= wanted;
+	if ((host & wanted) == wanted && fpu_area_size(*set | wanted) <= AREA_MAX)
+		*set |= wanted;
 }
 
 void fpu_policy_init(void)
@@ -59,6 +65,7 @@ void fpu_policy_init(void)
 	uint64_t host;
 
 	offered = 0;
+	switched = 0;
 	keeps_pointers = cpuid_is_amd() &&
 			 !(cpuid_guest_bits(0x80000008, 0).ebx & CPUID_80000008_EBX_XSAVEERPTR);
 	if (!(host_cpuid(1, 0).ecx & CPUID_1_ECX_OSXSAVE))
@@ -70,10 +77,12 @@ void fpu_policy_init(void)
 		components[i].offset = regs.ebx;
 		components[i].aligned = regs.ecx & CPUID_D_N_ECX_ALIGNED;
 	}
-	offer(host, XCR0_LEGACY);
-	offer(host, XCR0_LEGACY | XCR0_AVX);
+	add(&offered, host, XCR0_LEGACY);
+	add(&offered, host, XCR0_LEGACY | XCR0_AVX);
 	if (offered & XCR0_AVX)
-		offer(host, XCR0_AVX512);
+		add(&offered, host, XCR0_AVX512);
+	switched = offered;
+	add(&switched, host, XCR0_PKRU);
 }
 
 uint64_t fpu_guest_xcr0(void)
@@ -144,21 +153,24 @@ void fpu_init(struct vcpu *vcpu)
 	vcpu->arch.xcr0 = XCR0_X87;
 }
 
-/* A guest may clear XCR0 bits and find the registers behind them again: move what is offered. */
+/*
+ * A guest may clear XCR0 bits and find the registers behind them again: move what is offered,
+ * whatever XCR0 says.
+ */
 void fpu_load(struct vcpu *vcpu)
 {
-	if (offered)
-		host_set_xcr0(offered);
+	if (switched)
+		host_set_xcr0(switched);
 	if (keeps_pointers)
 		host_fpu_forget_pointers();
-	host_fpu_restore(vcpu->arch.fpu, offered);
-	if (offered)
+	host_fpu_restore(vcpu->arch.fpu, switched);
+	if (switched)
 		host_set_xcr0(vcpu->arch.xcr0);
 }
 
 void fpu_unload(struct vcpu *vcpu)
 {
-	if (offered)
-		host_set_xcr0(offered);
-	host_fpu_save(vcpu->arch.fpu, offered);
+	if (switched)
+		host_set_xcr0(switched);
+	host_fpu_save(vcpu->arch.fpu, switched);
 }

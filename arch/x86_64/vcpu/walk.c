@@ -144,6 +144,11 @@ static int walk_levels(struct walk *walk, const struct walk_mode *mode, gpa_t ta
 	return fault(walk, 0, error_code);
 }
 
+static gva_t sign_extend_48(gva_t gva)
+{
+	return (gva_t)((int64_t)(gva << 16) >> 16);
+}
+
 int walk_tables(const struct vm *vm, const struct vcpu_paging *paging, gva_t gva,
 		struct walk_access access, gpa_t *gpa, uint32_t *error_code)
 {
@@ -163,7 +168,7 @@ int walk_tables(const struct vm *vm, const struct vcpu_paging *paging, gva_t gva
 						     .large_levels = BIT(3) | BIT(2),
 						     .nx = nx};
 
-		if (paging->cr4 & CR4_LA57)
+		if (paging->cr4 & CR4_LA57 || gva != sign_extend_48(gva))
 			return fault(&walk, 0, error_code);
 		return walk_levels(&walk, &four_level, paging->cr3 & ENTRY_ADDRESS, gva, gpa,
 				   error_code);
