@@ -13,6 +13,7 @@
 #include "arch/x86_64/cpu/cpu.h"
 #include "arch/x86_64/cpu/msr.h"
 #include "arch/x86_64/cpu/percpu.h"
+#include "arch/x86_64/vcpu/cpuid_bits.h"
 #include "arch/x86_64/vmx/insn.h"
 #include "arch/x86_64/vmx/vmx.h"
 #include "core/console.h"
@@ -22,7 +23,6 @@
 #define CPUID_7_EBX_INVPCID	     BIT(10)
 #define CPUID_7_EDX_SPEC_CTRL	     BIT(26)
 #define CPUID_D_1_EAX_XSAVES	     BIT(3)
-#define CPUID_80000001_EDX_RDTSCP    BIT(27)
 #define CPUID_LEAF_FEATURES	     7
 #define CPUID_LEAF_XSAVE	     0xd
 #define CPUID_LEAF_EXTENDED_FEATURES 0x80000001

@@ -19,6 +19,7 @@
  * vol. 3A, "Operations that Invalidate TLBs and Paging-Structure Caches".
  */
 #include "arch/x86_64/cpu/cpu.h"
+#include "arch/x86_64/vcpu/cpuid_bits.h"
 #include "arch/x86_64/vcpu/policy.h"
 #include "arch/x86_64/vmx/insn.h"
 #include "arch/x86_64/vmx/vmx.h"
@@ -41,22 +42,30 @@
 #define CPUID_ADDRESS_SIZES 0x80000008
 
 /*
- * Which CPUID bit offers which CR4 bits; PCE alone hangs on none. CET, PKS and LA57 are never
- * offered: the first two have state that exits would have to switch, the last is beyond
- * guest_translate().
+ * Which CPUID bit offers which CR4 bits; PCE alone hangs on none. What is not in here is never
+ * offered: CET and PKS, for example, have state that exits would have to switch.
  */
 static const struct {
 	uint32_t leaf;
 	enum gpr reg;
-	uint8_t bit;
+	uint64_t feature;
 	uint64_t cr4;
 } cr4_offers[] = {
-	{1, RDX, 1, CR4_VME | CR4_PVI}, {1, RDX, 2, CR4_DE},	   {1, RDX, 3, CR4_PSE},
-	{1, RDX, 4, CR4_TSD},		{1, RDX, 6, CR4_PAE},	   {1, RDX, 7, CR4_MCE},
-	{1, RDX, 13, CR4_PGE},		{1, RDX, 24, CR4_OSFXSR},  {1, RDX, 25, CR4_OSXMMEXCPT},
-	{1, RCX, 17, CR4_PCIDE},	{1, RCX, 26, CR4_OSXSAVE}, {7, RBX, 0, CR4_FSGSBASE},
-	{7, RBX, 7, CR4_SMEP},		{7, RBX, 20, CR4_SMAP},	   {7, RCX, 2, CR4_UMIP},
-	{7, RCX, 3, CR4_PKE},
+	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_VME, .cr4 = CR4_VME | CR4_PVI},
+	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_DE, .cr4 = CR4_DE},
+	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_PSE, .cr4 = CR4_PSE},
+	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_TSC, .cr4 = CR4_TSD},
+	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_PAE, .cr4 = CR4_PAE},
+	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_MCE, .cr4 = CR4_MCE},
+	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_PGE, .cr4 = CR4_PGE},
+	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_FXSR, .cr4 = CR4_OSFXSR},
+	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_SSE, .cr4 = CR4_OSXMMEXCPT},
+	{.leaf = 1, .reg = RCX, .feature = CPUID_1_ECX_PCID, .cr4 = CR4_PCIDE},
+	{.leaf = 1, .reg = RCX, .feature = CPUID_1_ECX_XSAVE, .cr4 = CR4_OSXSAVE},
+	{.leaf = 7, .reg = RBX, .feature = CPUID_7_EBX_FSGSBASE, .cr4 = CR4_FSGSBASE},
+	{.leaf = 7, .reg = RBX, .feature = CPUID_7_EBX_SMEP, .cr4 = CR4_SMEP},
+	{.leaf = 7, .reg = RBX, .feature = CPUID_7_EBX_SMAP, .cr4 = CR4_SMAP},
+	{.leaf = 7, .reg = RCX, .feature = CPUID_7_ECX_UMIP, .cr4 = CR4_UMIP},
 };
 
 /* Asks the guest's own CPUID, so that both can never tell different stories. */
@@ -71,7 +80,7 @@ static uint64_t find_cr4_offered(struct vcpu *vcpu)
 		gpr[RAX] = cr4_offers[i].leaf;
 		gpr[RCX] = 0;
 		cpuid_emulate(vcpu);
-		if (gpr[cr4_offers[i].reg] & BIT(cr4_offers[i].bit))
+		if (gpr[cr4_offers[i].reg] & cr4_offers[i].feature)
 			offered |= cr4_offers[i].cr4;
 	}
 	memcpy(gpr, saved, sizeof(saved));
@@ -224,7 +233,7 @@ static int write_cr4_checked(struct vcpu *vcpu, uint64_t value)
 	}
 
 	cr_set4(vcpu, value);
-	if (changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE))
+	if (changed & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP))
 		flush_guest_tlb(vcpu);
 	return 0;
 }

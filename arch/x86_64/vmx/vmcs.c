@@ -102,7 +102,7 @@ static void write_controls(struct vcpu *vcpu)
 		vmwrite(VMCS_XSS_EXITING, 0);
 }
 
-_Static_assert(CONFIG_MAX_GUESTS *CONFIG_MAX_VCPUS < UINT16_MAX, "VPIDs have 16 bits");
+_Static_assert(UINT16_MAX > CONFIG_MAX_GUESTS * CONFIG_MAX_VCPUS, "VPIDs have 16 bits");
 
 /* What is the same on every CPU. FS, GS and SYSENTER are not used by the hypervisor. */
 static void write_common_host_state(void)
