@@ -213,7 +213,6 @@ static void test_invalid_states_are_found(void **state)
 
 	(void)state;
 	svm_get_state(&vcpu, &good);
-	vmcb_of(&vcpu)->control.asid = 1;
 	assert_true(svm_check_state(&vcpu));
 
 	bad = good;
@@ -232,7 +231,7 @@ static void test_invalid_states_are_found(void **state)
 	svm_set_state(&vcpu, &bad);
 	assert_false(svm_check_state(&vcpu));
 	svm_set_state(&vcpu, &good);
-	vmcb_of(&vcpu)->control.asid = 0;
+	vmcb_of(&vcpu)->control.intercept4 &= ~(uint32_t)INTERCEPT_VMRUN;
 	assert_false(svm_check_state(&vcpu));
 }
 

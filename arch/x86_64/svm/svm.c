@@ -146,6 +146,10 @@ static int svm_cpu_enable(struct pcpu *cpu)
 	return 0;
 }
 
+/*
+ * Called right before the run and not when the vCPU is loaded: the flush that starts a generation
+ * has to come before anybody runs in it, and a loaded vCPU need not run.
+ */
 static void take_asid(struct vcpu *vcpu, uint32_t cpu)
 {
 	struct vmcb_control *control = &vmcb_of(vcpu)->control;
@@ -173,7 +177,6 @@ static void svm_vcpu_load(struct vcpu *vcpu)
 {
 	const uint64_t *dr = svm_of(vcpu)->dr;
 
-	take_asid(vcpu, this_cpu()->index);
 	if (has_tsc_aux)
 		wrmsr(MSR_TSC_AUX, vcpu->arch.tsc_aux);
 	write_dr0(dr[0]);
@@ -209,6 +212,7 @@ static void svm_vcpu_unload(struct vcpu *vcpu)
 static void svm_run(struct vcpu *vcpu)
 {
 	struct vmcb *vmcb = vmcb_of(vcpu);
+	struct pcpu *cpu = this_cpu();
 
 	/*
 	 * State that the processor itself left is valid; what somebody wrote is checked first,
@@ -222,9 +226,10 @@ static void svm_run(struct vcpu *vcpu)
 		}
 		svm_of(vcpu)->unchecked = false;
 	}
+	take_asid(vcpu, cpu->index);
 	vmcb->save.rax = vcpu->arch.gpr[RAX];
 	vmcb->save.rsp = vcpu->arch.gpr[RSP];
-	svm_enter(vcpu, this_cpu()->virt_host_area);
+	svm_enter(vcpu, cpu->virt_host_area);
 	vcpu->arch.gpr[RAX] = vmcb->save.rax;
 	vcpu->arch.gpr[RSP] = vmcb->save.rsp;
 

@@ -287,7 +287,6 @@ bool svm_check_state(struct vcpu *vcpu)
 		{long_mode && cs_attr & ATTR_CODE_L && cs_attr & ATTR_CODE_DB,
 		 "CS.L and CS.D are both 1"},
 		{!(control->intercept4 & INTERCEPT_VMRUN), "VMRUN is not intercepted"},
-		{!control->asid, "the ASID is 0"},
 	};
 	bool valid = true;
 
