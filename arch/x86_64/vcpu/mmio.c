@@ -42,8 +42,7 @@ static size_t fetch_in_page(const struct vm *vm, const struct vcpu_paging *pagin
 	return size;
 }
 
-/* Copies the guest's instruction, once: it may be changing. Returns the bytes that could be read.
- */
+/* Copies the guest's instruction, once: it may be changing. Returns the bytes found. */
 static size_t fetch(struct vcpu *vcpu, const struct vcpu_paging *paging, enum insn_mode mode,
 		    uint8_t bytes[INSN_MAX])
 {
