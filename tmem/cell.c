@@ -18,7 +18,7 @@ void *tmem_cell_alloc(struct tmem_client *client)
 	unsigned int n;
 
 	if (!client->cells.first) {
-		header = tmem_client_frame_alloc(client);
+		header = tmem_client_frame_alloc(client, TMEM_FRAME_METADATA);
 		if (!header)
 			return NULL;
 		header->free = ALL_FREE;

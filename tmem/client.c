@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tmem/client.h"
-#include "tmem/frame.h"
 #include "tmem/pool.h"
 #include "tmem/store.h"
 
-void *tmem_client_frame_alloc(struct tmem_client *client)
+void *tmem_client_frame_alloc(struct tmem_client *client, enum tmem_frame_use use)
 {
 	void *frame;
 
 	if (client->charged >= client->cap)
 		return NULL;
-	frame = tmem_frame_alloc();
+	frame = tmem_frame_alloc(use);
 	if (frame)
 		client->charged++;
 	return frame;
@@ -24,7 +23,7 @@ void tmem_client_frame_free(struct tmem_client *client, void *frame)
 
 struct tmem_client *tmem_client_create(const struct tmem_limits *limits)
 {
-	struct tmem_client *client = tmem_frame_alloc();
+	struct tmem_client *client = tmem_frame_alloc(TMEM_FRAME_METADATA);
 
 	if (!client)
 		return NULL;

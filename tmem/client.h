@@ -10,6 +10,7 @@
 
 #include <tidepool/abi.h>
 
+#include "tmem/frame.h"
 #include "tmem/list.h"
 #include "tmem/lock.h"
 #include "tmem/tmem.h"
@@ -57,7 +58,7 @@ _Static_assert(sizeof(struct tmem_client) <= TMEM_PAGE_SIZE, "a client fits a fr
  * Returns the frame, of any content, or NULL: at the cap, or the host has none.
  * Context: client lock held.
  */
-void *tmem_client_frame_alloc(struct tmem_client *client);
+void *tmem_client_frame_alloc(struct tmem_client *client, enum tmem_frame_use use);
 
 /* Give such a frame back. Context: client lock held. */
 void tmem_client_frame_free(struct tmem_client *client, void *frame);

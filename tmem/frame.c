@@ -13,6 +13,7 @@
 /* The first frame of a block. */
 struct block {
 	struct tmem_link link;	    /* into partial or empty; in neither when nothing is free */
+	enum tmem_frame_use use;    /* what its frames are taken for */
 	uint32_t free;		    /* set bits of the map */
 	uint64_t map[BITMAP_WORDS]; /* bit n: frame n is free; bit 0 is never set */
 };
@@ -20,10 +21,10 @@ struct block {
 _Static_assert(sizeof(struct block) <= TMEM_PAGE_SIZE, "a block's header fills its first frame");
 
 static struct {
-	struct tmem_lock lock;	  /* protects all below and the headers; the innermost lock */
-	struct tmem_list partial; /* some frames free, some not */
-	struct tmem_list empty;	  /* all frames free */
-	uint64_t nr_empty;	  /* also read without the lock, as a hint */
+	struct tmem_lock lock; /* protects all below and the headers; the innermost lock */
+	struct tmem_list partial[TMEM_FRAME_USES]; /* some frames free, some not */
+	struct tmem_list empty;			   /* all frames free */
+	uint64_t nr_empty;			   /* also read without the lock, as a hint */
 	uint64_t nr_blocks;
 	uint64_t nr_free;
 } frames;
@@ -61,53 +62,53 @@ static struct block *empty_pop(void)
  * other clients go on. Two CPUs may so fetch a block each where one would have done; the second
  * is used up next or trimmed.
  */
-static bool block_fetch(void)
+static void block_fetch(void)
 {
 	struct block *block = tmem_store.host.block_alloc();
 
 	if (!block)
-		return false;
+		return;
 	block_init(block);
 	tmem_lock_acquire(&frames.lock);
 	empty_push(block);
 	frames.nr_blocks++;
 	frames.nr_free += TMEM_FRAMES_PER_BLOCK;
 	tmem_lock_release(&frames.lock);
-	return true;
 }
 
 int tmem_frame_init(void)
 {
-	frames.partial.first = NULL;
+	frames.partial[TMEM_FRAME_PAGE].first = NULL;
+	frames.partial[TMEM_FRAME_METADATA].first = NULL;
 	frames.empty.first = NULL;
 	frames.nr_empty = 0;
 	frames.nr_blocks = 0;
 	frames.nr_free = 0;
-	return block_fetch() ? 0 : -TIDEPOOL_ENOMEM;
+	block_fetch();
+	return frames.nr_blocks > 0 ? 0 : -TIDEPOOL_ENOMEM;
 }
 
 void tmem_frame_exit(void)
 {
-	while (frames.empty.first) {
+	while (frames.empty.first)
 		tmem_store.host.block_free(empty_pop());
-		frames.nr_blocks--;
-		frames.nr_free -= TMEM_FRAMES_PER_BLOCK;
-	}
 }
 
 /* Take a frame from the blocks at hand, or NULL. Context: frames.lock held. */
-static void *frame_take(void)
+static void *frame_take(enum tmem_frame_use use)
 {
+	struct tmem_list *partial = &frames.partial[use];
 	struct block *block;
 	unsigned int word = 0, bit;
 
-	if (!frames.partial.first) {
+	if (!partial->first) {
 		if (!frames.empty.first)
 			return NULL;
 		block = empty_pop();
-		tmem_list_push(&frames.partial, &block->link);
+		block->use = use;
+		tmem_list_push(partial, &block->link);
 	}
-	block = tmem_list_entry(frames.partial.first, struct block, link);
+	block = tmem_list_entry(partial->first, struct block, link);
 	while (!block->map[word])
 		word++;
 	bit = (unsigned int)__builtin_ctzll(block->map[word]);
@@ -118,18 +119,23 @@ static void *frame_take(void)
 	return (char *)block + (uint64_t)(word * WORD_BITS + bit) * TMEM_PAGE_SIZE;
 }
 
-void *tmem_frame_alloc(void)
+void *tmem_frame_alloc(enum tmem_frame_use use)
 {
+	enum tmem_frame_use other = use == TMEM_FRAME_PAGE ? TMEM_FRAME_METADATA : TMEM_FRAME_PAGE;
 	void *frame;
 
 	tmem_lock_acquire(&frames.lock);
-	frame = frame_take();
+	frame = frame_take(use);
 	tmem_lock_release(&frames.lock);
-	if (frame || !block_fetch())
+	if (frame)
 		return frame;
-	/* Other CPUs may have emptied the new block already: then this one goes without. */
+
+	/* Whether it fetches one or not: other CPUs may take all of it, or give some back. */
+	block_fetch();
 	tmem_lock_acquire(&frames.lock);
-	frame = frame_take();
+	frame = frame_take(use);
+	if (!frame)
+		frame = frame_take(other);
 	tmem_lock_release(&frames.lock);
 	return frame;
 }
@@ -143,7 +149,7 @@ void tmem_frame_free(void *frame)
 	block->map[n / WORD_BITS] |= 1ull << (n % WORD_BITS);
 	frames.nr_free++;
 	if (block->free++ == 0)
-		tmem_list_push(&frames.partial, &block->link);
+		tmem_list_push(&frames.partial[block->use], &block->link);
 	if (block->free == TMEM_FRAMES_PER_BLOCK) {
 		tmem_list_remove(&block->link);
 		empty_push(block);

@@ -5,6 +5,9 @@
  * The first frame of a block describes the others. A block whose frames are all free goes back to
  * the host, so that memory returns in the unit it came in; one is kept, so that a client who puts
  * and flushes one page in turn does not make the host scrub 2 MiB each time.
+ *
+ * Pages and metadata live in different blocks: an index outlives the pages it was made for, and
+ * one frame of it would keep the whole block.
  */
 #ifndef TMEM_FRAME_H
 #define TMEM_FRAME_H
@@ -22,14 +25,21 @@ int tmem_frame_init(void);
 /* Give the free blocks back; no frame is in use. Context: tmem_exit(). */
 void tmem_frame_exit(void);
 
+enum tmem_frame_use {
+	TMEM_FRAME_PAGE,
+	TMEM_FRAME_METADATA,
+	TMEM_FRAME_USES,
+};
+
 /*
  * tmem_frame_alloc - take a frame
+ * @use: what for; when the host has no more, a block of the other kind must do
  *
  * Returns TMEM_PAGE_SIZE bytes, aligned likewise, with any content: some other client's, perhaps.
  * Whoever takes it overwrites it wholly before a guest can read it. NULL when the host has no
  * more. Context: any locks held but the allocator's own.
  */
-void *tmem_frame_alloc(void);
+void *tmem_frame_alloc(enum tmem_frame_use use);
 
 /* Give a frame back. The host's block_free is not called from here: see tmem_frame_trim(). */
 void tmem_frame_free(void *frame);

@@ -142,7 +142,7 @@ void tmem_index_remove_object(struct tmem_shard *shard, uint64_t hash, struct tm
 /* Take a zeroed frame for the index, or NULL. Context: client lock held. */
 static void *zeroed_alloc(struct tmem_client *client)
 {
-	void *frame = tmem_client_frame_alloc(client);
+	void *frame = tmem_client_frame_alloc(client, TMEM_FRAME_METADATA);
 
 	return frame ? __builtin_memset(frame, 0, TMEM_PAGE_SIZE) : NULL;
 }

@@ -72,9 +72,10 @@ static void *page_evict(struct tmem_client *client, struct tmem_shard *held)
 	return NULL;
 }
 
-void *tmem_frame_reserve(struct tmem_client *client, struct tmem_shard *held)
+void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
+			 struct tmem_shard *held)
 {
-	void *frame = tmem_client_frame_alloc(client);
+	void *frame = tmem_client_frame_alloc(client, use);
 
 	return frame ? frame : page_evict(client, held);
 }
@@ -124,7 +125,7 @@ struct tmem_page *tmem_page_create(struct tmem_shard *shard, uint64_t hash,
 	void *frame;
 
 	/* The object last: what is reserved before may evict its last page, and so itself. */
-	frame = tmem_frame_reserve(client, shard);
+	frame = tmem_frame_reserve(client, TMEM_FRAME_PAGE, shard);
 	if (!frame)
 		return NULL;
 	page = cell_reserve(client, shard);

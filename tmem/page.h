@@ -39,13 +39,15 @@ _Static_assert(sizeof(struct tmem_page) <= TMEM_CELL_SIZE, "a page's record fits
 
 /*
  * tmem_frame_reserve - take a charged frame, at the price of an ephemeral page if need be
+ * @use:  what for; the frame of an evicted page serves any
  * @held: the shard whose lock the caller holds, or NULL
  *
  * Returns the frame, of any content, or NULL when the client has nothing to evict either.
  * Records in @held may be gone afterwards, with their objects.
  * Context: client lock held.
  */
-void *tmem_frame_reserve(struct tmem_client *client, struct tmem_shard *held);
+void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
+			 struct tmem_shard *held);
 
 /*
  * tmem_page_create - make a page for a key that has none, at the most recent end of the order

@@ -47,7 +47,7 @@ static bool index_reserve(struct tmem_client *client, void *frames[TMEM_INDEX_FR
 	unsigned int i;
 
 	for (i = 0; i < TMEM_INDEX_FRAMES; i++) {
-		frames[i] = tmem_frame_reserve(client, NULL);
+		frames[i] = tmem_frame_reserve(client, TMEM_FRAME_METADATA, NULL);
 		if (!frames[i])
 			goto undo;
 	}
@@ -75,7 +75,7 @@ static int64_t id_reserve(struct tmem_client *client)
 	if (client->pools[id])
 		return id;
 
-	pool = tmem_frame_reserve(client, NULL);
+	pool = tmem_frame_reserve(client, TMEM_FRAME_METADATA, NULL);
 	if (!pool)
 		return -TIDEPOOL_ENOMEM;
 	__builtin_memset(pool, 0, sizeof(*pool));

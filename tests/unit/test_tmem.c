@@ -603,6 +603,32 @@ static void test_one_block_a_call(void **state)
 	assert_true(model_host.live <= 2);
 }
 
+/* Blocks go back as pages go, whichever way they go; for one object, so that the last is enough. */
+static void test_blocks_go_back(void **state)
+{
+	enum { GET, FLUSH_PAGE, FLUSH_OBJECT, DESTROY, WAYS } way;
+	const uint64_t pages = 5 * 512;
+	uint64_t i;
+
+	(void)state;
+	for (way = GET; way < WAYS; way++) {
+		assert_int_equal(pool_create(EPHEMERAL), 0);
+		for (i = 0; i < pages; i++)
+			assert_int_equal(put(0, 1, i, 'a'), 0);
+		assert_in_range(model_host.live, 6, 7);
+		for (i = 0; i < pages && way <= FLUSH_PAGE; i++)
+			assert_int_equal(way == GET ? get(0, 1, i) : flush(0, 1, i),
+					 way == GET ? 'a' : 1);
+		while (way == FLUSH_OBJECT && flush_object(0, 1) == -TIDEPOOL_EAGAIN)
+			;
+		if (way != DESTROY)
+			assert_in_range(model_host.live, 1, 2);
+		while (tmem_pool_destroy(client, 0) == -TIDEPOOL_EAGAIN)
+			;
+		assert_in_range(model_host.live, 1, 2);
+	}
+}
+
 /* One page put and flushed in turn does not make a block come and go. */
 static void test_block_is_kept(void **state)
 {
@@ -765,6 +791,7 @@ int main(void)
 		STORE_TEST(test_index_grows),
 		STORE_TEST(test_index_catches_up),
 		STORE_TEST(test_one_block_a_call),
+		STORE_TEST(test_blocks_go_back),
 		STORE_TEST(test_block_is_kept),
 		STORE_TEST(test_eviction_passes_over),
 		STORE_TEST(test_destroy_on_two_cpus),
