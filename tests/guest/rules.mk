@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Included by the Makefile at the top, whose BUILD and CC it uses: the tiny bare-metal test guests.
+# Included by the Makefile at the top, whose BUILD, CC and LD it uses: the tiny bare-metal test guests.
 #
 #   guest-tests    $(BUILD)/tests/guest/NAME.elf of each tests/guest/NAME.c
 
@@ -25,7 +25,7 @@ $(GUEST_TESTS)/%.S.o: tests/guest/%.S tests/guest/rules.mk | deps-build
 	$(CC) -g -I. -MMD -MP -c -o $@ $<
 
 $(GUEST_TESTS)/%.elf: $(GUEST_TESTS)/%.c.o $(GUEST_TEST_LIB) tests/guest/guest.lds
-	ld -nostdlib -static -z max-page-size=4096 --no-warn-rwx-segments --build-id=none \
+	$(LD) -nostdlib -static -z max-page-size=4096 --no-warn-rwx-segments --build-id=none \
 		-T tests/guest/guest.lds -o $@ $(filter %.o,$^)
 
 .SECONDARY: $(GUEST_TEST_LIB) $(GUEST_TEST_ELFS:.elf=.c.o)

@@ -8,25 +8,30 @@
 #include "tests/guest/lib/hypercall.h"
 #include "tests/guest/lib/test.h"
 
-#define CR0_EM		0x4ull
-#define CR0_TS		0x8ull
-#define CR0_MP		0x2ull
-#define CR4_OSFXSR	0x200ull
-#define CR4_OSXMMEXCPT	0x400ull
-#define REGISTERS	16
-#define MXCSR_OURS	0x5f80u /* rounds downwards */
-#define ROUND_TICKS	20000000ull
-#define ROUNDS_DEFAULT	10
-#define CALLS_PER_CHECK 8
+#define CR0_EM		      0x4ull
+#define CR0_TS		      0x8ull
+#define CR0_MP		      0x2ull
+#define CR4_OSFXSR	      0x200ull
+#define CR4_OSXMMEXCPT	      0x400ull
+#define CR4_OSXSAVE	      0x40000ull
+#define XCR0_X87_SSE_AVX      7u
+#define CPUID_1_ECX_AVX_XSAVE (1u << 28 | 1u << 26)
+#define REGISTERS	      16
+#define MXCSR_OURS	      0x5f80u /* rounds upwards */
+#define ROUND_TICKS	      20000000ull
+#define ROUNDS_DEFAULT	      10
+#define CALLS_PER_CHECK	      8
 
 const char test_name[] = "vector";
 
 struct vector {
-	uint64_t low, high;
-} __attribute__((aligned(16)));
+	uint64_t words[4]; /* XMM: the first two */
+} __attribute__((aligned(32)));
 
 static struct vector expected[REGISTERS], found[REGISTERS];
 static uint8_t page[TIDEPOOL_PAGE_SIZE] __attribute__((aligned(4096)));
+
+static bool wide; /* the registers are YMM0 to YMM15, else XMM0 to XMM15 */
 
 static void enable_vectors(void)
 {
@@ -38,20 +43,39 @@ static void enable_vectors(void)
 	__asm__ volatile("movq %%cr4, %0" : "=r"(cr4));
 	__asm__ volatile("movq %0, %%cr4" : : "r"(cr4 | CR4_OSFXSR | CR4_OSXMMEXCPT));
 	__asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+	if (!wide)
+		return;
+	__asm__ volatile("movq %0, %%cr4" : : "r"(cr4 | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE));
+	__asm__ volatile("xsetbv" : : "c"(0), "a"(XCR0_X87_SSE_AVX), "d"(0));
 }
 
 /* The compiler uses none of these registers (-mgeneral-regs-only), so they keep what is loaded. */
 #define EACH_REGISTER(op)                                                                          \
 	op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7) op(8) op(9) op(10) op(11) op(12) op(13)    \
 		op(14) op(15)
-#define LOAD(n)	 __asm__ volatile("movaps %0, %%xmm" #n : : "m"(expected[n]));
-#define STORE(n) __asm__ volatile("movaps %%xmm" #n ", %0" : "=m"(found[n]));
+#define LOAD_XMM(n)  __asm__ volatile("movaps %0, %%xmm" #n : : "m"(expected[n]));
+#define LOAD_YMM(n)  __asm__ volatile("vmovaps %0, %%ymm" #n : : "m"(expected[n]));
+#define STORE_XMM(n) __asm__ volatile("movaps %%xmm" #n ", %0" : "=m"(found[n]));
+#define STORE_YMM(n) __asm__ volatile("vmovaps %%ymm" #n ", %0" : "=m"(found[n]));
+
+static void load_registers(void)
+{
+	if (wide) {
+		EACH_REGISTER(LOAD_YMM)
+	} else {
+		EACH_REGISTER(LOAD_XMM)
+	}
+}
 
 static bool registers_are_ours(void)
 {
 	uint32_t mxcsr;
 
-	EACH_REGISTER(STORE)
+	if (wide) {
+		EACH_REGISTER(STORE_YMM)
+	} else {
+		EACH_REGISTER(STORE_XMM)
+	}
 	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
 	return memcmp(found, expected, sizeof(expected)) == 0 && mxcsr == MXCSR_OURS;
 }
@@ -77,12 +101,13 @@ void test_main(void)
 	else
 		test_skip("this is no guest of Tidepool: nobody to disturb the registers");
 	CHECK(pool >= 0, "new pool: %ld", pool);
+	wide = (cpuid(1, 0).ecx & CPUID_1_ECX_AVX_XSAVE) == CPUID_1_ECX_AVX_XSAVE;
 	for (size_t i = 0; i < REGISTERS; i++) {
-		expected[i].low = seed * (i + 1) * 0x0101010101010101;
-		expected[i].high = ~expected[i].low;
+		for (size_t j = 0; j < (wide ? 4 : 2); j++)
+			expected[i].words[j] = (seed * 64 + i * 4 + j + 1) * 0x0101010101010101;
 	}
 	enable_vectors();
-	EACH_REGISTER(LOAD)
+	load_registers();
 	for (uint64_t round = 0; round < rounds; round++) {
 		uint64_t start = rdtsc(), calls = 0;
 
