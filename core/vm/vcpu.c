@@ -251,8 +251,10 @@ void vcpu_run(struct vcpu *vcpu)
 
 void vcpu_kick(struct vcpu *vcpu)
 {
-	if (vcpu->cpu == this_cpu()->index)
-		this_cpu()->need_resched = true;
-	else
+	struct pcpu *cpu = this_cpu();
+
+	if (vcpu->cpu != cpu->index)
 		smp_kick(vcpu->cpu);
+	else if (vcpu != cpu->loaded) /* the loaded one looks by itself before each entry */
+		cpu->need_resched = true;
 }

@@ -51,8 +51,8 @@ def check_figures_agree(output: str, name: str) -> dict[str, int]:
 
 def test_two_guests_swap(machine_type: type[Machine]) -> None:
     """Each guest uses more anonymous memory than it has, and finds every byte of it again."""
-    modules = linux("web", "memory=128M", "tp.test=swap tp.mib=160")
-    modules += linux("db", "memory=128M", "tp.test=swap tp.mib=160")
+    modules = linux("web", "memory=96M", "tp.test=swap tp.mib=80 tp.passes=1")
+    modules += linux("db", "memory=96M", "tp.test=swap tp.mib=80 tp.passes=1")
     with machine_type(modules, limit=150) as machine:
         output = machine.wait_end()
     for name in ("web", "db"):
@@ -69,7 +69,7 @@ def test_two_guests_swap(machine_type: type[Machine]) -> None:
 
 def test_refused_puts_go_to_the_backing_device(machine_type: type[Machine]) -> None:
     """A guest whose share of the store is too small swaps to its own device; no byte is lost."""
-    modules = linux("tiny", "memory=192M tmem=8M", "tp.test=refuse tp.mib=140 tp.backing=48")
+    modules = linux("tiny", "memory=192M tmem=8M", "tp.test=refuse tp.mib=110 tp.backing=48")
     with machine_type(modules, cpus=1, limit=120) as machine:
         output = machine.wait_end()
     assert re.search(r"tiny\| hog: OK", output)
@@ -81,7 +81,7 @@ def test_refused_puts_go_to_the_backing_device(machine_type: type[Machine]) -> N
 
 def test_killed_guest_leaves_the_other_alone(machine_type: type[Machine]) -> None:
     """One guest dies of a triple fault in the middle of its work; the other finishes its own."""
-    modules = linux("good", "memory=128M", "tp.test=swap tp.mib=150")
+    modules = linux("good", "memory=96M", "tp.test=swap tp.mib=80 tp.passes=1")
     modules += linux("bad", "memory=96M", "tp.test=crash panic=-1")
     with machine_type(modules, cpus=1, limit=150) as machine:
         output = machine.wait_end()
