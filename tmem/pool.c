@@ -17,15 +17,14 @@
 
 struct tmem_pool *tmem_pool_find(struct tmem_client *client, uint64_t id)
 {
-	if (id >= TIDEPOOL_MAX_POOLS)
-		return NULL;
 	/*
-	 * The comparison may be mispredicted, so that a guest's number would index past the table
-	 * in speculation: mask it as well, where the compiler does not see that it is no use.
+	 * Masked, and read before it is checked: behind a comparison that is mispredicted, the
+	 * number would index past the table in speculation. An atomic read is not moved behind it.
 	 */
-	__asm__("" : "+r"(id));
-	id %= TIDEPOOL_MAX_POOLS;
-	return __atomic_load_n(&client->pools[id], __ATOMIC_ACQUIRE);
+	struct tmem_pool *pool = __atomic_load_n(&client->pools[id % TIDEPOOL_MAX_POOLS],
+						 __ATOMIC_ACQUIRE);
+
+	return id < TIDEPOOL_MAX_POOLS ? pool : NULL;
 }
 
 static int64_t flags_check(uint64_t flags)
