@@ -80,8 +80,24 @@ static void test_discovery(void)
 	CHECK(first.eax >= base + TIDEPOOL_CPUID_VERSION, "leaf 0x%x names 0x%x as the last one",
 	      base, first.eax);
 	CHECK_EQ(version.eax, TIDEPOOL_ABI_VERSION, "version in CPUID");
+	CHECK_EQ(version.ebx, 0, "features in CPUID");
 	CHECK_EQ(version.ecx, TIDEPOOL_MAX_POOLS, "pools in CPUID");
+	CHECK_EQ(version.edx, 0, "reserved register in CPUID");
 	CHECK_EQ(hypercall(TIDEPOOL_OP_NULL, 1, 2, 3, 4, 5, 6), TIDEPOOL_ABI_VERSION, "null call");
+}
+
+/* Only the vendor's own instruction is a call. */
+static void test_other_vendor(void)
+{
+	uint64_t rax = TIDEPOOL_CALL(TIDEPOOL_OP_NULL);
+
+	trap_vector = NO_VECTOR;
+	if (cpu_is_amd())
+		__asm__ volatile(FIXUP("vmcall") : "+a"(rax) : : "memory");
+	else
+		__asm__ volatile(FIXUP("vmmcall") : "+a"(rax) : : "memory");
+	CHECK_EQ(trap_vector, VECTOR_UD, "exception of the other vendor's instruction");
+	CHECK_EQ(rax, TIDEPOOL_CALL(TIDEPOOL_OP_NULL), "RAX behind it");
 }
 
 static void test_reserved_operations(void)
@@ -276,6 +292,10 @@ static void test_many_pools(void)
 	}
 	CHECK_EQ(pool, -TIDEPOOL_ENOMEM, "one pool too many");
 	CHECK_EQ(count, TIDEPOOL_MAX_POOLS, "pools at once");
+	CHECK_EQ(pool_destroy(200), 0, "destroy");
+	CHECK_EQ(pool_destroy(100), 0, "destroy");
+	CHECK_EQ(pool_new(EPHEMERAL), 100, "new pool: the lowest number that is free");
+	CHECK_EQ(pool_new(EPHEMERAL), 200, "new pool: the last number");
 	for (uint64_t id = 0; id < TIDEPOOL_MAX_POOLS; id++) {
 		if (seen[id])
 			CHECK_EQ(pool_destroy(id), 0, "destroy of one of many pools");
@@ -351,6 +371,7 @@ void test_main(void)
 {
 	tidepool_require();
 	test_discovery();
+	test_other_vendor();
 	test_reserved_operations();
 	test_pool_flags();
 	test_persistent();

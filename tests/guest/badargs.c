@@ -75,6 +75,21 @@ static void bury_treasure(void)
 		fill(canary[i], TREASURES + i);
 }
 
+static int64_t counters[TIDEPOOL_QUERY_COUNT];
+
+static void read_counters(void)
+{
+	for (uint64_t i = 0; i < TIDEPOOL_QUERY_COUNT; i++)
+		counters[i] = query(i);
+}
+
+/* A call that fails a check has not been counted either. */
+static void check_counters(const char *when)
+{
+	for (uint64_t i = 0; i < TIDEPOOL_QUERY_COUNT; i++)
+		CHECK(query(i) == counters[i], "%s: counter %lu has changed", when, i);
+}
+
 /* Nothing that was there before has changed. */
 static void check_treasure(const char *when)
 {
@@ -102,13 +117,18 @@ static void test_pools(void)
 				pool + TIDEPOOL_MAX_POOLS};
 	const struct page_key *key = &treasure_key[0];
 
+	read_counters();
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		CHECK_EQ(page_put(bad[i], key, canary[0]), -TIDEPOOL_ENODEV, "put, no such pool");
 		CHECK_EQ(page_get(bad[i], key, canary[0]), -TIDEPOOL_ENODEV, "get, no such pool");
 		CHECK_EQ(page_flush(bad[i], key), -TIDEPOOL_ENODEV, "flush, no such pool");
 		CHECK_EQ(object_flush(bad[i], key), -TIDEPOOL_ENODEV, "flush object, no such pool");
 		CHECK_EQ(pool_destroy(bad[i]), -TIDEPOOL_ENODEV, "destroy, no such pool");
+		CHECK_EQ(hypercall(TIDEPOOL_OP_PUT_PAGE, bad[i], 0, 0, 0, 0, FRAME_HOLE),
+			 -TIDEPOOL_EFAULT,
+			 "put, neither pool nor frame: the frame is checked first");
 	}
+	check_counters("behind bad pools");
 	check_treasure("behind bad pools");
 }
 
@@ -131,8 +151,8 @@ static void test_frames(void)
 				UINT64_MAX};
 	const struct page_key *key = &treasure_key[0];
 	const struct page_key absent = {{1, 2, 3}, 4};
-	int64_t held = query(TIDEPOOL_QUERY_HELD);
 
+	read_counters();
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		CHECK_EQ(hypercall(TIDEPOOL_OP_PUT_PAGE, pool, key->oid[0], key->oid[1],
 				   key->oid[2], key->index, bad[i]),
@@ -144,7 +164,7 @@ static void test_frames(void)
 				   key->oid[2], key->index, bad[i]),
 			 -TIDEPOOL_EFAULT, "get into a frame that is no RAM");
 	}
-	CHECK_EQ(query(TIDEPOOL_QUERY_HELD), held, "pages held behind bad frames");
+	check_counters("behind bad frames");
 	CHECK_EQ(page_get(pool, &absent, canary[0]), -TIDEPOOL_ENOENT, "get behind failed puts");
 	check_treasure("behind bad frames");
 }
@@ -167,8 +187,11 @@ static uint64_t call_from_user(void *regs)
 
 static void test_ring_3(void)
 {
-	int64_t held = query(TIDEPOOL_QUERY_HELD), puts = query(TIDEPOOL_QUERY_PUTS);
+	struct call_regs foreign = {.rax = 1, .rflags = RFLAGS_ONE};
 
+	read_counters();
+	CHECK_EQ(user_run(call_from_user, &foreign), -TIDEPOOL_EPERM,
+		 "call without the magic from ring 3");
 	for (uint64_t op = 0; op <= TIDEPOOL_OP_COUNT; op++) {
 		const struct page_key *key = &treasure_key[1];
 		struct call_regs before = {.rax = TIDEPOOL_CALL(op),
@@ -186,8 +209,7 @@ static void test_ring_3(void)
 		CHECK(memcmp(&before, &after, sizeof(before)) == 0,
 		      "operation %lu from ring 3 changed a register", op);
 	}
-	CHECK_EQ(query(TIDEPOOL_QUERY_HELD), held, "pages held behind calls from ring 3");
-	CHECK_EQ(query(TIDEPOOL_QUERY_PUTS), puts, "puts behind calls from ring 3");
+	check_counters("behind calls from ring 3");
 	check_treasure("behind calls from ring 3");
 }
 

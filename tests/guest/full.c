@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Refusal: a guest whose "tmem=" cap is small puts until it is refused. Nothing that is stored may
- * suffer, a refused key must hold nothing, and room that was made can be used again.
+ * A guest whose "tmem=" cap is small puts more than it has room for.
+ *
+ * Persistent pages: it is refused; nothing that is stored suffers, a refused key holds nothing, and
+ * room that was made can be used again. Ephemeral pages: the oldest of its own make room, for
+ * persistent ones too.
  */
 #include "tests/guest/lib/cpu.h"
 #include "tests/guest/lib/hypercall.h"
@@ -56,6 +59,17 @@ static void expect_page(uint64_t pool, uint64_t number)
 	CHECK(memcmp(got, page, sizeof(page)) == 0, "page %lu has changed", number);
 }
 
+static uint64_t new_pool(uint64_t flags)
+{
+	int64_t pool = pool_new(flags);
+
+	if (pool < 0) {
+		test_error("no pool: %ld", pool);
+		test_finish();
+	}
+	return (uint64_t)pool;
+}
+
 /* Puts until refused. Returns how many pages went in. */
 static uint64_t fill_up(uint64_t pool, uint64_t pages)
 {
@@ -90,40 +104,85 @@ static bool put_again(uint64_t pool, uint64_t number)
 	return false;
 }
 
-void test_main(void)
+/* Returns how many pages the cap has room for. */
+static uint64_t test_persistent(uint64_t pages)
 {
-	uint64_t pages = cmdline_number("pages=", PAGES_DEFAULT);
-	uint64_t stored, held, lost = 0;
-	int64_t id, refused;
+	uint64_t pool = new_pool(TIDEPOOL_POOL_PERSISTENT | TIDEPOOL_POOL_VERSION);
+	int64_t refused = query(TIDEPOOL_QUERY_REFUSED);
+	uint64_t stored = fill_up(pool, pages), held, lost = 0;
 
-	tidepool_require();
-	id = pool_new(TIDEPOOL_POOL_PERSISTENT | TIDEPOOL_POOL_VERSION);
-	if (id < 0) {
-		test_error("no pool: %ld", id);
-		return;
-	}
-	refused = query(TIDEPOOL_QUERY_REFUSED);
-	stored = fill_up((uint64_t)id, pages);
 	print("full: %lu pages\n", stored);
 	CHECK_EQ(query(TIDEPOOL_QUERY_REFUSED) - refused, 1, "counter of refused puts");
 	CHECK_EQ(query(TIDEPOOL_QUERY_HELD), stored, "counter of held pages");
 	for (uint64_t i = 0; i < stored; i++)
-		expect_page((uint64_t)id, i);
+		expect_page(pool, i);
 
 	for (uint64_t i = 0; i < stored && i < FREED; i++)
-		lost += !put_again((uint64_t)id, i);
+		lost += !put_again(pool, i);
 	held = stored - lost;
 	CHECK_EQ(query(TIDEPOOL_QUERY_HELD), held, "held pages behind second puts");
 
 	for (uint64_t i = stored - FREED; i < stored; i++) {
 		struct page_key key = key_of(i);
 
-		CHECK_EQ(page_flush((uint64_t)id, &key), 1, "flush");
+		CHECK_EQ(page_flush(pool, &key), 1, "flush");
 	}
 	for (uint64_t i = stored - FREED; i < stored; i++)
-		CHECK_EQ(put((uint64_t)id, i), 0, "put where room was made");
+		CHECK_EQ(put(pool, i), 0, "put where room was made");
 	for (uint64_t i = FREED; i < stored; i++)
-		expect_page((uint64_t)id, i);
-	CHECK_EQ(pool_destroy((uint64_t)id), 0, "destroy");
+		expect_page(pool, i);
+	CHECK_EQ(pool_destroy(pool), 0, "destroy");
 	CHECK_EQ(query(TIDEPOOL_QUERY_HELD), 0, "held pages at the end");
+	return stored;
+}
+
+/* How many of the pages with these numbers are there, each as it was put. A get takes it away. */
+static uint64_t count_present(uint64_t pool, uint64_t first, uint64_t end)
+{
+	static uint64_t got[WORDS] __attribute__((aligned(4096)));
+	uint64_t present = 0;
+
+	for (uint64_t i = first; i < end; i++) {
+		struct page_key key = key_of(i);
+		int64_t err = page_get(pool, &key, got);
+
+		if (err == -TIDEPOOL_ENOENT)
+			continue;
+		CHECK_EQ(err, 0, "get of an ephemeral page");
+		fill(i);
+		CHECK(memcmp(got, page, sizeof(page)) == 0, "ephemeral page %lu has changed", i);
+		present++;
+	}
+	return present;
+}
+
+/* Twice as many ephemeral pages as there is room for, then persistent ones in their place. */
+static void test_ephemeral(uint64_t room)
+{
+	uint64_t ephemeral = new_pool(TIDEPOOL_POOL_VERSION);
+	uint64_t persistent = new_pool(TIDEPOOL_POOL_PERSISTENT | TIDEPOOL_POOL_VERSION);
+	uint64_t held;
+
+	for (uint64_t i = 0; i < 2 * room; i++)
+		CHECK_EQ(put(ephemeral, i), 0, "put of an ephemeral page");
+	held = (uint64_t)query(TIDEPOOL_QUERY_HELD);
+	/* what keeping track costs depends a little on the keys */
+	CHECK(held <= room + room / 50, "%lu ephemeral pages where %lu have room", held, room);
+	for (uint64_t i = 0; i < room / 2; i++)
+		CHECK_EQ(put(persistent, i), 0,
+			 "put of a persistent page in an ephemeral one's place");
+	held = (uint64_t)query(TIDEPOOL_QUERY_HELD) - room / 2;
+	print("full: %lu ephemeral pages left\n", held);
+	CHECK_EQ(count_present(ephemeral, 0, room), 0, "ephemeral pages of the older half");
+	CHECK_EQ(count_present(ephemeral, room, 2 * room), held, "ephemeral pages that are left");
+	for (uint64_t i = 0; i < room / 2; i++)
+		expect_page(persistent, i);
+	CHECK_EQ(pool_destroy(ephemeral), 0, "destroy");
+	CHECK_EQ(pool_destroy(persistent), 0, "destroy");
+}
+
+void test_main(void)
+{
+	tidepool_require();
+	test_ephemeral(test_persistent(cmdline_number("pages=", PAGES_DEFAULT)));
 }
