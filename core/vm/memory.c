@@ -32,6 +32,7 @@ int vm_memory_alloc(struct vm *vm, uint64_t bytes)
 	vm->block_count = bytes >> BLOCK_SHIFT;
 	vm->blocks_freed = 0;
 	vm->blocks = table_fits_frame(vm) ? frame_alloc() : block_alloc();
+	vm->block_mask = (table_fits_frame(vm) ? PAGE_SIZE : BLOCK_SIZE) / sizeof(*vm->blocks) - 1;
 	if (!vm->blocks)
 		return -ENOMEM;
 	for (uint64_t i = 0; i < vm->block_count; i++) {

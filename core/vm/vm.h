@@ -43,6 +43,7 @@ struct vm {
 	uint64_t memory;      /* bytes of RAM */
 	uint64_t block_count; /* RAM in 2 MiB blocks */
 	uint8_t **blocks;     /* direct-map address of each, in order of guest RAM */
+	uint64_t block_mask;  /* entries that the table has room for, minus 1; the rest are NULL */
 	uint64_t nested_root; /* the backend's: physical address of the nested page table */
 	void *nested_pages;   /* the backend's: list of its table frames */
 	uint64_t boot_tsc;    /* host TSC that the guests' TSC 0 stands for */
@@ -110,7 +111,8 @@ static inline uint8_t *vm_gpa_to_host(const struct vm *vm, gpa_t gpa)
 	}
 	if (offset >= vm->memory)
 		return NULL;
-	return vm->blocks[offset >> BLOCK_SHIFT] + (offset & (BLOCK_SIZE - 1));
+	/* Masked: behind a mispredicted comparison the index must not leave the table either. */
+	return vm->blocks[offset >> BLOCK_SHIFT & vm->block_mask] + (offset & (BLOCK_SIZE - 1));
 }
 
 /*

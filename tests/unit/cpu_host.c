@@ -18,6 +18,8 @@ uint32_t tsc_khz = HOST_TSC_KHZ;
 
 static uint8_t ram[HOST_RAM];
 static uint8_t *blocks[HOST_BLOCKS];
+
+_Static_assert((HOST_BLOCKS & (HOST_BLOCKS - 1)) == 0, "the table's mask needs a power of two");
 static uint8_t fpu_area[PAGE_SIZE];
 
 void host_reset(uint32_t vcpus)
@@ -32,6 +34,7 @@ void host_reset(uint32_t vcpus)
 	host_vm.memory = HOST_RAM;
 	host_vm.block_count = HOST_BLOCKS;
 	host_vm.blocks = blocks;
+	host_vm.block_mask = HOST_BLOCKS - 1;
 	host_vm.vcpu_count = vcpus;
 	host_vm.vcpus[0] = &host_vcpu;
 	for (unsigned int i = 0; i < HOST_BLOCKS; i++)
