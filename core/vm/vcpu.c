@@ -192,7 +192,7 @@ static enum after_exit handle_unhandled(struct vcpu *vcpu)
 static enum after_exit (*const handlers[EXIT_KIND_COUNT])(struct vcpu *vcpu) = {
 	[EXIT_NONE] = handle_none,
 	[EXIT_INTERRUPT] = handle_interrupt,
-	[EXIT_IRQ_WINDOW] = handle_none,     /* deliver_interrupt() does the rest */
+	[EXIT_IRQ_WINDOW] = handle_none, /* deliver_interrupt() does the rest */
 	[EXIT_HYPERCALL] = handle_hypercall,
 	[EXIT_CPUID] = handle_cpuid,
 	[EXIT_HLT] = handle_hlt,

@@ -15,7 +15,7 @@
 #define TIDEPOOL_CPUID_LAST	 0x40010000u
 #define TIDEPOOL_CPUID_STEP	 0x100u
 #define TIDEPOOL_CPUID_SIGNATURE "TidepoolTmem" /* 12 bytes in EBX, ECX, EDX of leaf +0 */
-#define TIDEPOOL_CPUID_VERSION	 1u		/* leaf +1: EAX version, EBX features, ECX max pools */
+#define TIDEPOOL_CPUID_VERSION	 1u /* leaf +1: EAX version, EBX features, ECX max pools */
 
 /* Version: a guest refuses a major number it does not know. */
 #define TIDEPOOL_ABI_MAJOR   1u
@@ -59,7 +59,8 @@
 #define TIDEPOOL_POOL_ORDER_MASK    (0xfull << TIDEPOOL_POOL_ORDER_SHIFT)
 #define TIDEPOOL_POOL_VERSION_SHIFT 24 /* bits 31:24: TIDEPOOL_ABI_MAJOR */
 #define TIDEPOOL_POOL_VERSION_MASK  (0xffull << TIDEPOOL_POOL_VERSION_SHIFT)
-#define TIDEPOOL_POOL_VERSION	    ((unsigned long long)TIDEPOOL_ABI_MAJOR << TIDEPOOL_POOL_VERSION_SHIFT)
+#define TIDEPOOL_POOL_VERSION                                                                      \
+	((unsigned long long)TIDEPOOL_ABI_MAJOR << TIDEPOOL_POOL_VERSION_SHIFT)
 
 #define TIDEPOOL_MAX_POOLS 256u /* a guest's pool ids are 0 .. TIDEPOOL_MAX_POOLS - 1 */
 #define TIDEPOOL_PAGE_SIZE 4096u

@@ -32,7 +32,8 @@ static bool is_zero(const void *memory, size_t size)
 	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
-/* One arena for all tests: the allocator has no way to forget memory, so each test gives all back. */
+/* One arena for all tests: the allocator has no way to forget memory, so each test gives all back.
+ */
 static int add_arena(void **state)
 {
 	char *arena = aligned_alloc(BLOCK_SIZE, (BLOCKS + 1) * BLOCK_SIZE);
@@ -40,7 +41,8 @@ static int add_arena(void **state)
 	assert_non_null(arena);
 	memset(arena, 0xa5, (BLOCKS + 1) * BLOCK_SIZE);
 	/* ragged ends: only the whole blocks between them count */
-	frames_add((uint64_t)arena + PAGE_SIZE - DIRECT_MAP_BASE, (BLOCKS + 1) * BLOCK_SIZE - PAGE_SIZE);
+	frames_add((uint64_t)arena + PAGE_SIZE - DIRECT_MAP_BASE,
+		   (BLOCKS + 1) * BLOCK_SIZE - PAGE_SIZE);
 	*state = arena;
 	return 0;
 }
