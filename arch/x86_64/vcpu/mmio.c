@@ -210,8 +210,6 @@ int mmio_emulate(struct vcpu *vcpu)
 		return 0; /* unmapped since: executing it again raises the #PF that is due */
 	if (err < 0)
 		return err;
-	if (!insn.use_imm && !insn.high_byte && insn.reg == RSP)
-		return -EINVAL; /* kept by the backend; no compiler loads it from a device */
 
 	execute(vcpu, &insn, vcpu->exit.mmio.gpa);
 	return insn.length;
