@@ -421,8 +421,10 @@ static void test_exceptions_are_reflected(void **state)
 	struct vmcb *vmcb = vmcb_of(&vcpu);
 
 	(void)state;
+	vmcb->save.dr7 = DR7_INIT | DR7_GD;
 	take_exit(VMEXIT_EXCEPTION(VECTOR_DB), 0, 0);
-	assert_int_equal(vcpu.exit.kind, EXIT_NONE);
+	assert_int_equal(vcpu.exit.kind, EXIT_INTERRUPT); /* the host's turn, or a loop holds it */
+	assert_int_equal(vmcb->save.dr7, DR7_INIT);
 	assert_int_equal(vmcb->control.event_inj, EVENT_VALID | EVENT_TYPE_EXCEPTION | VECTOR_DB);
 
 	vmcb->save.cr0 = CR0_PE;
@@ -442,6 +444,24 @@ static void test_exceptions_are_reflected(void **state)
 	svm_inject_exception(&vcpu, VECTOR_PF, 2);
 	assert_int_equal(vmcb->save.cr2, 0x123000);
 	assert_int_equal(cr2_register, 0x123000);
+}
+
+static void test_single_step_over_an_emulated_instruction(void **state)
+{
+	struct vmcb *vmcb = vmcb_of(&vcpu);
+
+	(void)state;
+	vmcb->control.event_inj = 0;
+	vmcb->save.dr6 = DR6_INIT;
+	vmcb->save.rflags = RFLAGS_RESERVED;
+	svm_skip_insn(&vcpu, 2);
+	assert_int_equal(vmcb->control.event_inj, 0);
+	vmcb->save.rflags |= RFLAGS_TF;
+	svm_skip_insn(&vcpu, 2);
+	assert_int_equal(vmcb->control.event_inj, EVENT_VALID | EVENT_TYPE_EXCEPTION | VECTOR_DB);
+	assert_int_equal(vmcb->save.dr6, DR6_INIT | DR6_BS);
+	vmcb->save.rflags = RFLAGS_RESERVED;
+	vmcb->control.event_inj = 0;
 }
 
 static void test_interrupts(void **state)
@@ -570,6 +590,7 @@ int main(void)
 		TEST(test_unknown_exits_stop),
 		TEST(test_events_are_requeued),
 		TEST(test_exceptions_are_reflected),
+		TEST(test_single_step_over_an_emulated_instruction),
 		TEST(test_interrupts),
 		TEST(test_nested_tables),
 		TEST(test_no_memory_for_tables),

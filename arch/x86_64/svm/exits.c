@@ -70,10 +70,16 @@ static void decode_nested_fault(struct vcpu *vcpu, const struct vmcb_control *co
 	}
 }
 
-/* What the guest would have got without the intercept. */
+/*
+ * The guest gets these back. They are exits so that a guest whose handler causes the next one
+ * without end cannot keep the CPU (CVE-2015-5307, CVE-2015-8104): hence EXIT_INTERRUPT in the
+ * table, for the host's interrupts must get in between.
+ */
 static void decode_debug(struct vcpu *vcpu, const struct vmcb_control *control)
 {
 	(void)control;
+	vmcb_of(vcpu)->save.dr7 &=
+		~DR7_GD; /* as delivery does: its handler may use the registers */
 	svm_inject_exception(vcpu, VECTOR_DB, -1);
 }
 
@@ -172,8 +178,8 @@ static void decode_invalid(struct vcpu *vcpu, const struct vmcb_control *control
 static const struct exit_rule rules[] = {
 	[VMEXIT_CR8_READ] = {.kind = EXIT_CR8, .decode = decode_cr8},
 	[VMEXIT_CR8_WRITE] = {.kind = EXIT_CR8, .decode = decode_cr8},
-	[VMEXIT_EXCEPTION(VECTOR_DB)] = {.kind = EXIT_NONE, .decode = decode_debug},
-	[VMEXIT_EXCEPTION(VECTOR_AC)] = {.kind = EXIT_NONE, .decode = decode_alignment},
+	[VMEXIT_EXCEPTION(VECTOR_DB)] = {.kind = EXIT_INTERRUPT, .decode = decode_debug},
+	[VMEXIT_EXCEPTION(VECTOR_AC)] = {.kind = EXIT_INTERRUPT, .decode = decode_alignment},
 	[VMEXIT_EXCEPTION(
 		VECTOR_MC)] = {.kind = EXIT_UNHANDLED}, /* its memory is bad: only it stops */
 	/* These four stay pending: they arrive at the host when GIF and IF are set again. */

@@ -18,6 +18,11 @@ void svm_skip_insn(struct vcpu *vcpu, unsigned int len)
 	else
 		vmcb->save.rip = svm_of(vcpu)->next_rip;
 	vmcb->control.interrupt_shadow = 0;
+	if (vmcb->save.rflags &
+	    RFLAGS_TF) { /* the instruction is over: its single-step trap is due */
+		vmcb->save.dr6 |= DR6_BS;
+		svm_inject_exception(vcpu, VECTOR_DB, -1);
+	}
 }
 
 /*

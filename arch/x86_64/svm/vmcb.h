@@ -141,6 +141,9 @@
 #define CR_EXIT_DECODED	 BIT(63)
 #define CR_EXIT_GPR_MASK 0xf
 
+#define DR6_BS BIT(14) /* a single step */
+#define DR7_GD BIT(13) /* the next debug register access traps */
+
 /* Power-on contents of DR6 and DR7. */
 #define DR6_INIT 0xffff0ff0ull
 #define DR7_INIT 0x400ull
