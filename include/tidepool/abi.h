@@ -75,6 +75,6 @@
 #define TIDEPOOL_EINVAL	 22   /* an argument is outside its range */
 #define TIDEPOOL_ENOSPC	 28   /* put refused, and the key's old page was dropped */
 #define TIDEPOOL_ENOSYS	 38   /* no such operation */
-#define TIDEPOOL_EFROZEN 1000 /* put refused: the guest is frozen for saving */
+#define TIDEPOOL_EFROZEN 1001 /* put refused: the guest is frozen for saving */
 
 #endif
