@@ -18,25 +18,41 @@ def results(output: str) -> dict[str, str]:
     return dict(re.findall(r"^(\w+)\| TEST \w+: (\w+)", output, re.MULTILINE))
 
 
-def test_abi(machine_type: type[Machine]) -> None:
-    """The ABI's semantics, its answers to bad arguments, and interrupts, side by side."""
-    modules = [tiny("abi"), tiny("badargs"), tiny("irq")]
-    with machine_type(modules, limit=60) as machine:
+def test_guests_side_by_side(machine_type: type[Machine]) -> None:
+    """The ABI, bad arguments, a full store, interrupts and the processor's face, all at once."""
+    modules = [
+        tiny("abi"),
+        tiny("badargs"),
+        tiny("irq"),
+        tiny("cpu"),
+        tiny("full", words="memory=16M tmem=4M"),
+        tiny("vector", "seed=1 rounds=3", name="vector1"),
+        tiny("vector", "seed=7 rounds=3", name="vector2"),
+    ]
+    with machine_type(modules, limit=90) as machine:
         output = machine.wait_end()
-    assert results(output) == {"abi": "Success", "badargs": "Success", "irq": "Success"}
+    names = ("abi", "badargs", "irq", "cpu", "full", "vector1", "vector2")
+    assert results(output) == dict.fromkeys(names, "Success")
+
+
+# What the guest "unhandled" does by its command line, and why it is stopped.
+ENDS = {
+    "triple": "triple fault",
+    "hltoff": "halted with interrupts off",
+    "outs": "string I/O",
+    "mmio": "access to no memory",
+    "jump": "access to no memory",
+}
 
 
 def test_unhandled_exit_stops_only_that_guest(machine_type: type[Machine]) -> None:
-    """A triple fault and a halt for ever end their guests; the neighbour does not notice."""
-    modules = [
-        tiny("unhandled", "triple", name="triple"),
-        tiny("unhandled", "hltoff", name="hltoff"),
-        tiny("spin", "rounds=5", name="healthy"),
-    ]
+    """What a guest does to itself ends that guest; the neighbour on its CPU does not notice."""
+    modules = [tiny("unhandled", word, name=word) for word in ENDS]
+    modules.append(tiny("spin", "rounds=5", name="healthy"))
     with machine_type(modules, cpus=1, limit=60) as machine:
         output = machine.wait_end()
-    assert "tidepool: guest triple: stopped: triple fault" in output
-    assert "tidepool: guest hltoff: stopped: halted with interrupts off" in output
+    for name, reason in ENDS.items():
+        assert f"tidepool: guest {name}: stopped: {reason}" in output
     assert results(output) == {"healthy": "Success"}
     assert "tidepool: guest healthy: stopped: power-off" in output
 
