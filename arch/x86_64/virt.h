@@ -129,9 +129,11 @@ struct vcpu_paging {
  * build/asm_offsets.h.
  */
 struct arch_vcpu {
-	uint64_t gpr[GPR_COUNT]; /* (asm) RSP and RIP are live in the VMCS or VMCB, RSP here is
-				    unused on VMX; on SVM RAX and RSP here are copied at slow exits
-				  */
+	/*
+	 * (asm) RSP, and on SVM RAX, live in the control block while the guest runs; they are valid
+	 * here at every exit that leaves the fast path, and written back if changed.
+	 */
+	uint64_t gpr[GPR_COUNT];
 	uint64_t cr2;		 /* (asm) guest CR2: VMX does not switch it */
 	uint64_t host_sp;	 /* (asm) backend's own */
 	uint64_t launched;	 /* (asm) VMX: VMRESUME instead of VMLAUNCH */
@@ -141,10 +143,10 @@ struct arch_vcpu {
 	void *fpu;		 /* XSAVE area, one frame, of the guest when not loaded */
 	uint64_t xcr0;		 /* the guest's */
 	uint64_t tsc_offset;	 /* guest TSC = host TSC + this */
-	uint64_t tsc_aux, kernel_gs_base, star, lstar, cstar, sfmask, xss,
-		spec_ctrl; /* when not loaded */
-	uint64_t pat, misc_enable, mtrr_def_type, tsc_adjust, wall_clock,
-		system_time; /* arch/x86_64/vcpu */
+	/* MSRs that exits do not switch: valid here while the vCPU is not loaded */
+	uint64_t tsc_aux, kernel_gs_base, star, lstar, cstar, sfmask, xss, spec_ctrl;
+	/* MSRs that are nothing but a value to read back: arch/x86_64/vcpu/ */
+	uint64_t pat, misc_enable, mtrr_def_type, tsc_adjust, wall_clock, system_time;
 	uint64_t event;	     /* an event to inject at the next entry, in VMX's format; 0: none */
 	uint32_t event_error;
 	uint64_t scratch[16]; /* the backend's own, whatever it needs to remember */

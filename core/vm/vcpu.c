@@ -154,8 +154,6 @@ static enum after_exit handle_cr8(struct vcpu *vcpu)
 {
 	uint8_t gpr = vcpu->exit.cr8.gpr;
 
-	if (gpr == RSP) /* lives in the control block; nobody keeps a task priority there */
-		return stop_guest(vcpu, "CR8 moved to or from RSP");
 	if (!vcpu->exit.cr8.write)
 		vcpu->arch.gpr[gpr] = lapic_get_cr8(&vcpu->lapic);
 	else if (lapic_set_cr8(vcpu, vcpu->arch.gpr[gpr]) < 0)

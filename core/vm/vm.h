@@ -45,7 +45,6 @@ struct vm {
 	uint8_t **blocks;     /* direct-map address of each, in order of guest RAM */
 	uint64_t block_mask;  /* entries that the table has room for, minus 1; the rest are NULL */
 	uint64_t nested_root; /* the backend's: physical address of the nested page table */
-	void *nested_pages;   /* the backend's: list of its table frames */
 	uint64_t boot_tsc;    /* host TSC that the guests' TSC 0 stands for */
 
 	uint32_t vcpu_count;
