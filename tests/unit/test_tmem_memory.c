@@ -174,6 +174,24 @@ static void test_host_exhausted(void **state)
 	client = first;
 }
 
+/* Pages and metadata have blocks of their own only while there are blocks: no frame is wasted. */
+static void test_last_block_serves_both(void **state)
+{
+	struct tmem_store_stats stats;
+	uint64_t i;
+
+	(void)state;
+	model_host.limit = 1;
+	assert_int_equal(pool_create(PERSISTENT), 0);
+	for (i = 0; put(0, 1, i, 'a') == 0; i++)
+		;
+	tmem_store_stats(&stats);
+	assert_int_equal(stats.pages_free, 0);
+	assert_in_range(i, 480, TMEM_FRAMES_PER_BLOCK);
+	while (i-- > 0)
+		assert_int_equal(get(0, 1, i), 'a');
+}
+
 static void test_no_memory_at_all(void **state)
 {
 	const struct tmem_limits limits = {.cap = UINT64_MAX};
@@ -386,6 +404,7 @@ int main(void)
 		STORE_TEST(test_eviction_for_records),
 		STORE_TEST(test_refused_for_records),
 		STORE_TEST(test_host_exhausted),
+		STORE_TEST(test_last_block_serves_both),
 		STORE_TEST(test_no_memory_at_all),
 		STORE_TEST(test_index_grows),
 		STORE_TEST(test_index_catches_up),
