@@ -2,6 +2,9 @@
 # Tidepool's build. `make help` lists the targets. Everything made goes to build/.
 
 BUILD := build
+# make V=1 shows each command in full.
+say = @$(if $(V),,printf '  %-7s %s\n' $(1) $(2);)
+Q  := $(if $(V),,@)
 CC    ?= gcc
 ifeq ($(origin CC),default)
 CC := gcc
@@ -43,34 +46,39 @@ HV_OBJS := $(HV_C:%.c=$(HV)/%.o) $(HV_S:%.S=$(HV)/%.S.o)
 # Offsets of C structs for assembly, read out of the compiler's own output.
 $(HV)/asm_offsets.h: arch/x86_64/asm_offsets.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MF $(HV)/asm_offsets.d -MT $@ -S -o $(HV)/asm_offsets.s $<
-	sed -n 's/^.*"->\([A-Z0-9_]*\) [$$]\([-0-9]*\)".*/#define \1 \2/p' $(HV)/asm_offsets.s > $@
+	$(call say,GEN,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MF $(HV)/asm_offsets.d -MT $@ -S -o $(HV)/asm_offsets.s $<
+	$(Q)sed -n 's/^.*"->\([A-Z0-9_]*\) [$$]\([-0-9]*\)".*/#define \1 \2/p' $(HV)/asm_offsets.s > $@
 
 # The guests' ACPI differentiated description table.
 $(HV)/dsdt.aml: core/vm/dsdt.asl
 	@mkdir -p $(@D)
-	$(IASL) -vs -p $(HV)/dsdt $< > $(HV)/dsdt.log 2>&1 || { cat $(HV)/dsdt.log; exit 1; }
+	$(call say,IASL,$<)
+	$(Q)$(IASL) -vs -p $(HV)/dsdt $< > $(HV)/dsdt.log 2>&1 || { cat $(HV)/dsdt.log; exit 1; }
 
 $(HV)/%.o: %.c | $(HV)/asm_offsets.h
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(HV)/%.S.o: %.S $(HV)/asm_offsets.h
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ASFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,AS,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(ASFLAGS) -MMD -MP -c -o $@ $<
 
 $(HV)/core/vm/dsdt.S.o: $(HV)/dsdt.aml
 
 # Linked twice: the first image's symbols become the table that backtraces are printed from.
 $(HV)/symbols0.o: tools/gen_symbols.py
-	$(PYTHON) tools/gen_symbols.py < /dev/null > $(HV)/symbols0.S
-	$(CC) -c -o $@ $(HV)/symbols0.S
+	$(Q)$(PYTHON) tools/gen_symbols.py < /dev/null > $(HV)/symbols0.S
+	$(Q)$(CC) -c -o $@ $(HV)/symbols0.S
 
 $(ELF): linker.ld $(HV_OBJS) $(HV)/symbols0.o tools/gen_symbols.py
-	$(LD) $(LDFLAGS) -T linker.ld -o $(HV)/pass1.elf $(HV_OBJS) $(HV)/symbols0.o
-	nm -n $(HV)/pass1.elf | $(PYTHON) tools/gen_symbols.py > $(HV)/symbols.S
-	$(CC) -c -o $(HV)/symbols.o $(HV)/symbols.S
-	$(LD) $(LDFLAGS) -T linker.ld -o $@ $(HV_OBJS) $(HV)/symbols.o
+	$(call say,LD,$@)
+	$(Q)$(LD) $(LDFLAGS) -T linker.ld -o $(HV)/pass1.elf $(HV_OBJS) $(HV)/symbols0.o
+	$(Q)nm -n $(HV)/pass1.elf | $(PYTHON) tools/gen_symbols.py > $(HV)/symbols.S
+	$(Q)$(CC) -c -o $(HV)/symbols.o $(HV)/symbols.S
+	$(Q)$(LD) $(LDFLAGS) -T linker.ld -o $@ $(HV_OBJS) $(HV)/symbols.o
 
 -include $(HV)/asm_offsets.d $(HV_OBJS:.o=.d)
 
@@ -90,7 +98,8 @@ UNIT_TESTS := $(patsubst unit_%,$(UNIT)/%,$(filter unit_test_%,$(.VARIABLES)))
 .SECONDEXPANSION:
 $(UNIT)/test_%: tests/unit/test_%.c $$(unit_test_$$*) Makefile tests/unit/units.mk
 	@mkdir -p $(@D)
-	$(CC) $(UNIT_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $< $(unit_test_$*) -lcmocka -lpthread
+	$(call say,UNIT,$<)
+	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $< $(unit_test_$*) -lcmocka -lpthread
 
 -include $(UNIT_TESTS:=.d)
 

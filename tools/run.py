@@ -25,7 +25,7 @@ from mkiso import Module, build_iso  # noqa: E402
 
 GUESTS = ("web", "db")
 GUEST_MEMORY = 128  # MiB
-HOG_MEMORY = 192  # MiB, more than the guest has
+HOG_MEMORY = 160  # MiB, more than the guest has
 CMDLINE = "idle=poweroff"
 
 
