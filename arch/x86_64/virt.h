@@ -134,20 +134,20 @@ struct arch_vcpu {
 	 * here at every exit that leaves the fast path, and written back if changed.
 	 */
 	uint64_t gpr[GPR_COUNT];
-	uint64_t cr2;		 /* (asm) guest CR2: VMX does not switch it */
-	uint64_t host_sp;	 /* (asm) backend's own */
-	uint64_t launched;	 /* (asm) VMX: VMRESUME instead of VMLAUNCH */
-	uint64_t fast_calls;	 /* (asm) hypercalls served without leaving the fast path */
-	void *control;		 /* (asm) the VMCS or VMCB, one zeroed frame */
-	hpa_t control_pa;	 /* (asm) */
-	void *fpu;		 /* XSAVE area, one frame, of the guest when not loaded */
-	uint64_t xcr0;		 /* the guest's */
-	uint64_t tsc_offset;	 /* guest TSC = host TSC + this */
+	uint64_t cr2;	     /* (asm) guest CR2: VMX does not switch it */
+	uint64_t host_sp;    /* (asm) backend's own */
+	uint64_t launched;   /* (asm) VMX: VMRESUME instead of VMLAUNCH */
+	uint64_t fast_calls; /* (asm) hypercalls served without leaving the fast path */
+	void *control;	     /* (asm) the VMCS or VMCB, one zeroed frame */
+	hpa_t control_pa;    /* (asm) */
+	void *fpu;	     /* XSAVE area, one frame, of the guest when not loaded */
+	uint64_t xcr0;	     /* the guest's */
+	uint64_t tsc_offset; /* guest TSC = host TSC + this */
 	/* MSRs that exits do not switch: valid here while the vCPU is not loaded */
 	uint64_t tsc_aux, kernel_gs_base, star, lstar, cstar, sfmask, xss, spec_ctrl;
 	/* MSRs that are nothing but a value to read back: arch/x86_64/vcpu/ */
 	uint64_t pat, misc_enable, mtrr_def_type, tsc_adjust, wall_clock, system_time;
-	uint64_t event;	     /* an event to inject at the next entry, in VMX's format; 0: none */
+	uint64_t event; /* an event to inject at the next entry, in VMX's format; 0: none */
 	uint32_t event_error;
 	uint64_t scratch[16]; /* the backend's own, whatever it needs to remember */
 };
@@ -195,6 +195,10 @@ struct virt_ops {
 	void (*run)(struct vcpu *vcpu);
 
 	void (*get_state)(struct vcpu *vcpu, struct vcpu_state *state);
+	/*
+	 * set_state - start over in this state: breakpoints are off, no event is queued, nothing
+	 * of the old address space is cached.
+	 */
 	void (*set_state)(struct vcpu *vcpu, const struct vcpu_state *state);
 	void (*get_paging)(struct vcpu *vcpu, struct vcpu_paging *paging);
 	/* set_efer - a guest's checked write of EFER. */
