@@ -107,8 +107,8 @@ $(UNIT)/test_%: tests/unit/test_%.c $$(unit_test_$$*) Makefile tests/unit/units.
 unit-tests: deps-build $(UNIT_TESTS)
 
 # All of it, with one closing line; .ci/run calls this.
-test: all deps-run deps-test unit-tests lint
-	$(PYTHON) tools/run_tests.py unit boot
+test: all deps-run deps-test unit-tests
+	$(PYTHON) tools/run_tests.py lint unit boot
 
 test-unit: deps-test unit-tests
 	$(PYTHON) tools/run_tests.py unit

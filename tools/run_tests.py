@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Run test suites and close with one line, "N passed, N failed".
 
-    tools/run_tests.py SUITE... [pytest's options]     SUITE: unit | boot
+    tools/run_tests.py SUITE... [pytest's options]     SUITE: lint | unit | boot
 
+lint: tools/lint.sh, counted as one test.
 unit: every program in build/unit (cmocka), counted test by test.
 boot: pytest over tests/boot.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 UNIT = ROOT / "build" / "unit"
 UNIT_LIMIT = 600  # seconds for one program
+WORKERS = 2  # emulators at a time: Bochs keeps one core busy, QEMU hardly more
 
 
 def run_unit() -> tuple[int, int]:
@@ -56,11 +58,18 @@ def run_unit() -> tuple[int, int]:
     return passed, failed
 
 
+def run_lint() -> tuple[int, int]:
+    """Run the checks of tools/lint.sh; returns (passed, failed)."""
+    done = subprocess.run([ROOT / "tools" / "lint.sh"], cwd=ROOT, check=False)
+    return (0, 1) if done.returncode else (1, 0)
+
+
 def run_boot(options: list[str]) -> tuple[int, int]:
     """Run pytest over tests/boot; returns (passed, failed). A skipped test counts as failed."""
     report = ROOT / "build" / "boot-tests.xml"
     report.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=0"]
+    command += ["-n", str(WORKERS), "--dist", "load"]
     command += [f"--junitxml={report}", str(ROOT / "tests" / "boot"), *options]
     subprocess.run(command, cwd=ROOT, check=False)
     if not report.exists():
@@ -79,14 +88,16 @@ def run_boot(options: list[str]) -> tuple[int, int]:
 
 
 def main() -> int:
-    suites = [word for word in sys.argv[1:] if word in ("unit", "boot")]
-    options = [word for word in sys.argv[1:] if word not in ("unit", "boot")]
+    words = sys.argv[1:]
+    suites = [word for word in words if word in ("lint", "unit", "boot")]
+    options = [word for word in words if word not in suites]
     if not suites:
         print(__doc__)
         return 2
+    runners = {"lint": run_lint, "unit": run_unit, "boot": lambda: run_boot(options)}
     passed = failed = 0
     for suite in suites:
-        good, bad = run_unit() if suite == "unit" else run_boot(options)
+        good, bad = runners[suite]()
         passed += good
         failed += bad
     print(f"{passed} passed, {failed} failed")

@@ -460,8 +460,6 @@ static void test_single_step_over_an_emulated_instruction(void **state)
 	svm_skip_insn(&vcpu, 2);
 	assert_int_equal(vmcb->control.event_inj, EVENT_VALID | EVENT_TYPE_EXCEPTION | VECTOR_DB);
 	assert_int_equal(vmcb->save.dr6, DR6_INIT | DR6_BS);
-	vmcb->save.rflags = RFLAGS_RESERVED;
-	vmcb->control.event_inj = 0;
 }
 
 static void test_interrupts(void **state)
