@@ -20,7 +20,7 @@
 #define CONFIG_MEMORY_DEFAULT (256 * MIB)
 #define CONFIG_MEMORY_MIN     (4 * MIB)
 #define CONFIG_MEMORY_MAX     (512 * GIB)
-#define CONFIG_MAX_VCPUS      1
+#define CONFIG_MAX_VCPUS      16
 #define CONFIG_WEIGHT_MAX     100
 
 struct guest_config {

@@ -18,9 +18,10 @@ struct sched_cpu {
 	struct spinlock lock;  /* vcpus, weight: vCPUs are added from other CPUs */
 	struct vcpu *vcpus;    /* all that are placed here, in no order */
 	uint64_t weight;       /* of all of them */
-	uint64_t min_vruntime; /* of the vCPU picked last: where a waking one starts */
+	uint64_t min_vruntime; /* the highest of those picked so far: where a new one starts */
 	uint64_t slice_end;    /* TSC; of the vCPU picked last */
 	uint64_t timer;	       /* TSC that the timer is set to */
+	bool yield;	       /* the vCPU picked last wants others to go first */
 	struct vm *dying;      /* guests whose memory this CPU gives back, a step a round */
 };
 
@@ -64,6 +65,11 @@ void sched_add(struct vcpu *vcpu)
 	sched->weight += vcpu->vm->config->weight;
 	spin_unlock(&sched->lock);
 	vcpu_kick(vcpu);
+}
+
+void sched_yield(void)
+{
+	this_cpu()->sched->yield = true;
 }
 
 void sched_want_timer(uint64_t tsc)
@@ -155,53 +161,80 @@ static bool background_step(struct sched_cpu *sched)
 }
 
 /*
- * Chooses the vCPU with the least weighted time. The one that runs keeps its CPU until its slice
- * ends, unless one that just woke is behind it by more than a slice. @wake: TSC of the next moment
- * to choose anew.
+ * A halted vCPU that has an interrupt can run again. One that slept for long starts up to a slice
+ * before the others, so that it runs at once; what it has used meanwhile is not forgotten.
  */
-static struct vcpu *pick(struct pcpu *cpu, uint64_t now, uint64_t *wake)
+static void wake(struct sched_cpu *sched, struct vcpu *vcpu, uint64_t slice)
+{
+	uint64_t credit = slice / vcpu->vm->config->weight;
+	uint64_t earliest = sched->min_vruntime > credit ? sched->min_vruntime - credit : 0;
+
+	vcpu->status = VCPU_RUNNABLE;
+	if (vcpu->vruntime < earliest)
+		vcpu->vruntime = earliest;
+}
+
+/* Whether there is something for a vCPU to do on its CPU. Wakes it if so. */
+static bool can_run(struct sched_cpu *sched, struct vcpu *vcpu, uint64_t slice)
+{
+	if (vcpu->status == VCPU_HALTED && lapic_pending(vcpu) >= 0)
+		wake(sched, vcpu, slice);
+	/* INIT and start-up are obeyed by vcpu_run(), in any status. */
+	return vcpu->status == VCPU_RUNNABLE || lapic_signalled(vcpu);
+}
+
+/*
+ * Chooses the vCPU with the least weighted time. The one that runs keeps its CPU until its slice
+ * ends, unless one that just woke is behind it by a slice, or it yields. @wake_at: TSC of the next
+ * moment to choose anew.
+ */
+static struct vcpu *pick(struct pcpu *cpu, uint64_t now, uint64_t *wake_at)
 {
 	struct sched_cpu *sched = cpu->sched;
 	uint64_t slice = time_ns_to_ticks(SLICE_NS);
-	struct vcpu *best = NULL;
+	struct vcpu *best = NULL, *yielding = NULL;
 	uint64_t best_key = 0;
 	unsigned int runnable = 0;
 
-	*wake = TIME_NEVER;
+	*wake_at = TIME_NEVER;
 	spin_lock(&sched->lock);
 	for (struct vcpu *vcpu = sched->vcpus; vcpu; vcpu = vcpu->next) {
+		uint64_t key;
+
 		lapic_poll_timer(vcpu, now);
-		if (vcpu->status == VCPU_HALTED && lapic_pending(vcpu) >= 0) {
-			vcpu->status = VCPU_RUNNABLE;
-			if (vcpu->vruntime < sched->min_vruntime)
-				vcpu->vruntime = sched->min_vruntime;
-		}
-		if (vcpu->status != VCPU_RUNNABLE) {
-			if (vcpu->lapic.timer_deadline < *wake)
-				*wake = vcpu->lapic.timer_deadline;
+		if (!can_run(sched, vcpu, slice)) {
+			if (vcpu->status == VCPU_HALTED && vcpu->lapic.timer_deadline < *wake_at)
+				*wake_at = vcpu->lapic.timer_deadline;
 			continue;
 		}
-		uint64_t key = vcpu->vruntime + slice;
-
+		runnable++;
+		if (vcpu == cpu->loaded && sched->yield) {
+			yielding = vcpu;
+			continue;
+		}
+		key = vcpu->vruntime + slice;
 		if (vcpu == cpu->loaded && now < sched->slice_end)
 			key -= slice / vcpu->vm->config->weight;
 		if (!best || key < best_key) {
 			best = vcpu;
 			best_key = key;
 		}
-		runnable++;
 	}
 	spin_unlock(&sched->lock);
 
+	sched->yield = false;
+	if (!best)
+		best = yielding;
 	if (!best)
 		return NULL;
 	if (best != cpu->loaded || now >= sched->slice_end)
 		sched->slice_end = now + slice;
-	if (runnable > 1 && sched->slice_end < *wake)
-		*wake = sched->slice_end;
-	if (best->lapic.timer_deadline < *wake)
-		*wake = best->lapic.timer_deadline;
-	sched->min_vruntime = best->vruntime;
+	if (runnable > 1 && sched->slice_end < *wake_at)
+		*wake_at = sched->slice_end;
+	if (best->lapic.timer_deadline < *wake_at)
+		*wake_at = best->lapic.timer_deadline;
+	if (best->vruntime > sched->min_vruntime)
+		sched->min_vruntime = best->vruntime;
 	return best;
 }
 

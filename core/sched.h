@@ -29,6 +29,13 @@ void sched_start(void);
 /* sched_run - the CPU's main loop. Context: own stack, interrupts off. */
 void sched_run(void) __attribute__((noreturn));
 
+/*
+ * sched_yield - let any other vCPU that can run on this CPU go first, once
+ *
+ * For a vCPU that waits for another one in a loop. Context: from vcpu_run(), which then returns.
+ */
+void sched_yield(void);
+
 /* sched_want_timer - see that this CPU gets a timer interrupt at @tsc or before. */
 void sched_want_timer(uint64_t tsc);
 

@@ -66,8 +66,12 @@ void lapic_reset(struct lapic *lapic, uint32_t id)
 	*lapic = (struct lapic){
 		.base_msr = VM_LAPIC_BASE | LAPIC_BASE_ENABLE | (id == 0 ? LAPIC_BASE_BSP : 0),
 		.id = id,
-		.sipi_vector = -1,
 	};
+	lapic_reset_registers(lapic);
+}
+
+void lapic_obey_init(struct lapic *lapic)
+{
 	lapic_reset_registers(lapic);
 }
 

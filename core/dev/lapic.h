@@ -51,11 +51,15 @@ struct lapic {
 	uint64_t timer_deadline; /* host TSC of the next timer interrupt; TIME_NEVER: none */
 	uint64_t tsc_deadline;	 /* guest's IA32_TSC_DEADLINE */
 	uint32_t isr[8];
-	uint32_t tmr[8];     /* atomic */
-	uint32_t irr[8];     /* atomic: any CPU sets bits */
-	bool init_pending;   /* atomic, with sipi_vector: from other vCPUs */
-	int16_t sipi_vector; /* -1: none */
+	uint32_t tmr[8];  /* atomic */
+	uint32_t irr[8];  /* atomic: any CPU sets bits */
+	uint32_t signals; /* atomic: LAPIC_SIGNAL_* from other vCPUs */
 };
+
+/* INIT, and a start-up that came behind it: one word, so that their order cannot be lost. */
+#define LAPIC_SIGNAL_VECTOR  0xffu /* the start-up's */
+#define LAPIC_SIGNAL_STARTUP BIT(8)
+#define LAPIC_SIGNAL_INIT    BIT(9)
 
 /* An interrupt message on its way to the local APICs of a VM. */
 struct lapic_message {
@@ -96,6 +100,16 @@ bool lapic_deliver(struct vm *vm, const struct lapic_message *message);
  */
 int lapic_pending(struct vcpu *vcpu);
 void lapic_accept(struct vcpu *vcpu, uint8_t vector);
+
+/*
+ * lapic_signalled    - has an INIT or a start-up come that the vCPU's CPU has not taken yet? Any
+ * CPU. lapic_take_signals - take them: LAPIC_SIGNAL_* bits; INIT comes before the start-up
+ * lapic_obey_init    - what INIT does to the local APIC: its id, mode and IA32_APIC_BASE stay
+ * Context: the vCPU's own CPU, but for the first.
+ */
+bool lapic_signalled(const struct vcpu *vcpu);
+uint32_t lapic_take_signals(struct vcpu *vcpu);
+void lapic_obey_init(struct lapic *lapic);
 
 /* lapic_poll_timer - raise the timer's interrupt when @now (host TSC) has reached its deadline. */
 void lapic_poll_timer(struct vcpu *vcpu, uint64_t now);

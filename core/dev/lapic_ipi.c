@@ -60,23 +60,37 @@ static bool matches(const struct lapic *target, const struct lapic_message *mess
 }
 
 /*
- * INIT and start-up are latched here; the vCPU's own CPU acts on them. A start-up before the one
- * before it was taken is dropped, as it is by a processor that does not wait for one.
+ * INIT and start-up are latched here; the vCPU's own CPU acts on them. INIT undoes a start-up that
+ * came before it. A start-up before the one before it was taken is dropped, as it is by a processor
+ * that does not wait for one.
  */
 static void latch_init(struct vcpu *vcpu)
 {
-	__atomic_store_n(&vcpu->lapic.sipi_vector, -1, __ATOMIC_RELAXED);
-	__atomic_store_n(&vcpu->lapic.init_pending, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&vcpu->lapic.signals, (uint32_t)LAPIC_SIGNAL_INIT, __ATOMIC_RELEASE);
 	vcpu_kick(vcpu);
 }
 
 static void latch_startup(struct vcpu *vcpu, uint8_t vector)
 {
-	int16_t none = -1;
+	uint32_t *signals = &vcpu->lapic.signals;
+	uint32_t before = __atomic_load_n(signals, __ATOMIC_RELAXED);
 
-	__atomic_compare_exchange_n(&vcpu->lapic.sipi_vector, &none, vector, false,
-				    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+	while (!(before & LAPIC_SIGNAL_STARTUP) &&
+	       !__atomic_compare_exchange_n(signals, &before,
+					    before | (uint32_t)LAPIC_SIGNAL_STARTUP | vector, false,
+					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		continue;
 	vcpu_kick(vcpu);
+}
+
+bool lapic_signalled(const struct vcpu *vcpu)
+{
+	return __atomic_load_n(&vcpu->lapic.signals, __ATOMIC_RELAXED);
+}
+
+uint32_t lapic_take_signals(struct vcpu *vcpu)
+{
+	return __atomic_exchange_n(&vcpu->lapic.signals, 0, __ATOMIC_ACQUIRE);
 }
 
 /* Returns whether the target accepted. */

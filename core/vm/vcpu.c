@@ -78,6 +78,33 @@ static enum after_exit handle_cpuid(struct vcpu *vcpu)
 	return skip(vcpu);
 }
 
+/* Can nothing but an INIT that nobody is left to send get a vCPU going? Context: vm->lock held. */
+static bool nobody_runs(const struct vm *vm)
+{
+	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+		const struct vcpu *vcpu = vm->vcpus[i];
+
+		if (lapic_signalled(vcpu) ||
+		    (vcpu->status != VCPU_WAIT_SIPI && vcpu->status != VCPU_WAIT_INIT))
+			return false;
+	}
+	return true;
+}
+
+/* An operating system does this to the vCPUs that it takes off line, or to all when it gives up. */
+static void halt_for_good(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	bool over;
+
+	spin_lock(&vm->lock);
+	vcpu->status = VCPU_WAIT_INIT;
+	over = nobody_runs(vm);
+	spin_unlock(&vm->lock);
+	if (over)
+		vm_stop(vm, "halted with interrupts off");
+}
+
 static enum after_exit handle_hlt(struct vcpu *vcpu)
 {
 	struct vcpu_paging paging;
@@ -85,7 +112,7 @@ static enum after_exit handle_hlt(struct vcpu *vcpu)
 	virt->skip_insn(vcpu, 0);
 	virt->get_paging(vcpu, &paging);
 	if (!(paging.rflags & RFLAGS_IF)) {
-		vm_stop(vcpu->vm, "halted with interrupts off");
+		halt_for_good(vcpu);
 		return LEAVE;
 	}
 	if (lapic_pending(vcpu) >= 0)
@@ -97,6 +124,7 @@ static enum after_exit handle_hlt(struct vcpu *vcpu)
 static enum after_exit handle_pause(struct vcpu *vcpu)
 {
 	skip(vcpu);
+	sched_yield();
 	return LEAVE;
 }
 
@@ -229,6 +257,37 @@ static void deliver_interrupt(struct vcpu *vcpu)
 	set_window(vcpu, vector >= 0);
 }
 
+/*
+ * Does what other vCPUs' INIT and start-up ask for. The lock makes taking the signals and changing
+ * the status one step for nobody_runs().
+ */
+static void obey_signals(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+	uint32_t signals;
+	bool start;
+
+	spin_lock(&vm->lock);
+	signals = lapic_take_signals(vcpu);
+	if (signals & LAPIC_SIGNAL_INIT)
+		vcpu->status = VCPU_WAIT_SIPI;
+	start = signals & LAPIC_SIGNAL_STARTUP && vcpu->status == VCPU_WAIT_SIPI;
+	if (start)
+		vcpu->status = VCPU_RUNNABLE;
+	spin_unlock(&vm->lock);
+
+	if (signals & LAPIC_SIGNAL_INIT) {
+		if (vcpu->id == 0) {
+			vm_stop(vm, "reset"); /* the first one does not wait: it starts anew */
+			return;
+		}
+		vcpu_init_signal(vcpu);
+		lapic_obey_init(&vcpu->lapic);
+	}
+	if (start)
+		vcpu_startup(vcpu, signals & LAPIC_SIGNAL_VECTOR);
+}
+
 void vcpu_run(struct vcpu *vcpu)
 {
 	struct pcpu *cpu = this_cpu();
@@ -236,6 +295,10 @@ void vcpu_run(struct vcpu *vcpu)
 
 	while (!__atomic_load_n(&cpu->need_resched, __ATOMIC_RELAXED) &&
 	       __atomic_load_n(status, __ATOMIC_ACQUIRE) == VM_RUNNING) {
+		if (lapic_signalled(vcpu))
+			obey_signals(vcpu);
+		if (vcpu->status != VCPU_RUNNABLE)
+			break;
 		lapic_poll_timer(vcpu, time_ticks());
 		sched_want_timer(vcpu->lapic.timer_deadline);
 		deliver_interrupt(vcpu);

@@ -15,6 +15,7 @@ enum vcpu_status {
 	VCPU_RUNNABLE,
 	VCPU_HALTED,	/* HLT: waits for an interrupt */
 	VCPU_WAIT_SIPI, /* waits to be started by another vCPU */
+	VCPU_WAIT_INIT, /* HLT with interrupts off: only INIT by another vCPU gets it out */
 	VCPU_STOPPED,	/* left the scheduler for good */
 };
 
@@ -23,7 +24,7 @@ struct vcpu {
 	struct vm *vm;
 	uint32_t id;		 /* inside the VM; its APIC id */
 	uint32_t cpu;		 /* index of the pCPU it is placed on */
-	enum vcpu_status status; /* written by its own CPU only */
+	enum vcpu_status status; /* written by its own CPU; to and from WAIT_*: under vm->lock */
 	struct lapic lapic;
 	struct vcpu_exit exit;
 	bool window; /* an interrupt window was asked for */

@@ -73,7 +73,7 @@ static void test_good_lines(void **state)
 {
 	(void)state;
 	begin();
-	module("web  kernel memory=512M\tvcpus=1 weight=2 tmem=256M --  console=ttyS0  quiet -- x");
+	module("web  kernel memory=512M\tvcpus=16 weight=2 tmem=256M --  console=ttyS0  quiet -- x");
 	module("db-1_x kernel");
 	module("web initrd");
 	strcpy(boot.cmdline, " idle=poweroff ");
@@ -87,7 +87,7 @@ static void test_good_lines(void **state)
 	assert_ptr_equal(config.guests[0].initrd, &boot.modules[2]);
 	assert_string_equal(config.guests[0].cmdline, "console=ttyS0  quiet -- x");
 	assert_int_equal(config.guests[0].memory, 512 * MIB);
-	assert_int_equal(config.guests[0].vcpus, 1);
+	assert_int_equal(config.guests[0].vcpus, 16);
 	assert_int_equal(config.guests[0].weight, 2);
 	assert_int_equal(config.guests[0].tmem_cap, 256 * MIB);
 
@@ -171,9 +171,9 @@ static void test_sentences(void **state)
 					  "weight=, tmem=, or -- and the kernel's command line");
 	assert_fault("web kernel vcpus=0", "module 1 (web): \"vcpus=0\": expected a number from 1 "
 					   "to "
-					   "1");
+					   "16");
 	assert_fault("web kernel vcpus=1K",
-		     "module 1 (web): \"vcpus=1K\": expected a number from 1 to 1");
+		     "module 1 (web): \"vcpus=1K\": expected a number from 1 to 16");
 	assert_fault("web kernel weight=101",
 		     "module 1 (web): \"weight=101\": expected a number from 1 to 100");
 	assert_fault("web kernel tmem=lots", "module 1 (web): \"tmem=lots\": expected a number of "
@@ -191,7 +191,7 @@ static void test_sentences(void **state)
 		     "module 1 (web): \"initrd\": no kernel for this guest; expected a "
 		     "module line with its name and the word kernel");
 }
-_Static_assert(CONFIG_MAX_VCPUS == 1, "test_sentences() expects this limit in its sentences");
+_Static_assert(CONFIG_MAX_VCPUS == 16, "test_sentences() expects this limit in its sentences");
 
 static void test_two_of_a_kind(void **state)
 {

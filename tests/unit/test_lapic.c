@@ -26,7 +26,7 @@ static void test_power_on(void **state)
 		assert_int_equal(in(lvt), MASKED);
 	assert_int_equal(lapic_pending(CPU), -1);
 	assert_int_equal(CPU->lapic.timer_deadline, TIME_NEVER);
-	assert_int_equal(CPU->lapic.sipi_vector, -1);
+	assert_int_equal(CPU->lapic.signals, 0);
 
 	lapic_reset(&CPU->lapic, 5);
 	assert_int_equal(rdmsr(APIC_BASE), VM_LAPIC_BASE | BASE_ENABLE);

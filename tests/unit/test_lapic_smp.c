@@ -135,7 +135,7 @@ static void test_shorthands(void **state)
 	assert_int_equal(send_xapic(2, 9, SELF | LOWEST), 0);
 	send_xapic(2, 9, EVERY | INIT | ASSERT);
 	for (uint32_t i = 0; i < CONFIG_MAX_VCPUS; i++)
-		assert_false(host_vcpus[i].lapic.init_pending);
+		assert_false(lapic_signalled(&host_vcpus[i]));
 }
 
 static void test_xapic_flat(void **state)
@@ -237,24 +237,50 @@ static void test_startup(void **state)
 	(void)state;
 	/* As Linux does it: INIT, its end, two start-ups; all of it before the target looks. */
 	send_xapic(0, 1, INIT | LEVEL | ASSERT);
-	assert_true(target->init_pending);
+	assert_int_equal(target->signals, LAPIC_SIGNAL_INIT);
 	assert_true(host.kicks == 1);
-	assert_int_equal(target->sipi_vector, -1);
 	send_xapic(0, 1, INIT | LEVEL);
 	send_xapic(0, 1, STARTUP | 0x99 >> 4);
-	assert_int_equal(target->sipi_vector, 0x49);
+	assert_int_equal(target->signals, LAPIC_SIGNAL_INIT | LAPIC_SIGNAL_STARTUP | 0x49);
 	lapic_mmio_write(&host_vcpus[0], 0x300, STARTUP | 0x12);
-	assert_int_equal(target->sipi_vector, 0x49); /* the first one counts */
+	assert_int_equal(target->signals, LAPIC_SIGNAL_INIT | LAPIC_SIGNAL_STARTUP |
+						  0x49); /* the first one counts */
 	assert_int_equal(host.kicks, 3);
 	send_xapic(0, 1, INIT | LEVEL); /* the end of an INIT is no INIT */
-	assert_int_equal(target->sipi_vector, 0x49);
+	assert_int_equal(target->signals, LAPIC_SIGNAL_INIT | LAPIC_SIGNAL_STARTUP | 0x49);
 	send_xapic(0, 1, INIT | ASSERT);
-	assert_int_equal(target->sipi_vector, -1);
+	assert_int_equal(target->signals, LAPIC_SIGNAL_INIT);
 	for (uint32_t i = 2; i < CONFIG_MAX_VCPUS; i++)
-		assert_false(host_vcpus[i].lapic.init_pending);
+		assert_false(lapic_signalled(&host_vcpus[i]));
 	send_xapic(0, 0, OTHERS | INIT | ASSERT);
-	assert_false(host_vcpus[0].lapic.init_pending);
-	assert_true(host_vcpus[CONFIG_MAX_VCPUS - 1].lapic.init_pending);
+	assert_false(lapic_signalled(&host_vcpus[0]));
+	assert_true(lapic_signalled(&host_vcpus[CONFIG_MAX_VCPUS - 1]));
+
+	/* Taken once; a start-up alone is handed on for the vCPU to judge. */
+	assert_int_equal(lapic_take_signals(&host_vcpus[1]), LAPIC_SIGNAL_INIT);
+	assert_false(lapic_signalled(&host_vcpus[1]));
+	send_xapic(0, 1, STARTUP | 0x12);
+	assert_int_equal(lapic_take_signals(&host_vcpus[1]), LAPIC_SIGNAL_STARTUP | 0x52);
+	assert_int_equal(lapic_take_signals(&host_vcpus[1]), 0);
+}
+
+static void test_init_keeps_identity(void **state)
+{
+	struct lapic *lapic = &host_vcpus[1].lapic;
+	uint64_t base;
+
+	(void)state;
+	enable(0, 2, true);
+	base = lapic->base_msr;
+	lapic_raise(&host_vcpus[1], 0x40, false);
+	lapic->tpr = 0x20;
+	lapic_obey_init(lapic);
+	assert_int_equal(lapic->base_msr, base); /* still in x2APIC mode */
+	assert_int_equal(lapic->id, 1);
+	assert_int_equal(lapic->tpr, 0);
+	assert_int_equal(lapic_pending(&host_vcpus[1]), -1);
+	assert_false(lapic_software_enabled(lapic));
+	assert_true(lapic->timer_deadline == TIME_NEVER);
 }
 
 static void test_startup_reaches_a_disabled_apic(void **state)
@@ -262,7 +288,7 @@ static void test_startup_reaches_a_disabled_apic(void **state)
 	(void)state;
 	lapic_mmio_write(&host_vcpus[1], 0xf0, 0xff);
 	send_xapic(0, 1, INIT | ASSERT);
-	assert_true(host_vcpus[1].lapic.init_pending);
+	assert_true(lapic_signalled(&host_vcpus[1]));
 }
 
 static void test_other_modes_are_dropped(void **state)
@@ -332,6 +358,7 @@ int main(void)
 		cmocka_unit_test_setup(test_lowest_priority_takes_one, setup_x2apic),
 		cmocka_unit_test_setup(test_illegal_vector_is_not_sent, setup_x2apic),
 		cmocka_unit_test_setup(test_startup, setup_xapic),
+		cmocka_unit_test_setup(test_init_keeps_identity, setup_xapic),
 		cmocka_unit_test_setup(test_startup_reaches_a_disabled_apic, setup_xapic),
 		cmocka_unit_test_setup(test_other_modes_are_dropped, setup_xapic),
 		cmocka_unit_test_setup(test_ioapic_messages, setup_x2apic),

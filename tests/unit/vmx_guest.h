@@ -69,7 +69,6 @@ static int setup(void **state)
 	memset(&vcpu, 0, sizeof(vcpu));
 	memset(guest_pdptes, 0, sizeof(guest_pdptes));
 	host_messages[0] = '\0';
-	host_invvpids = 0;
 	refused_calls = 0;
 	vmx_config.cr4_fixed1 = UINT64_MAX;
 	host_cr4 = CR4_PAE | CR4_MCE | CR4_VMXE;
@@ -81,6 +80,7 @@ static int setup(void **state)
 	cr_init(&vcpu);
 	assert_int_equal(vcpu.arch.gpr[RAX], 0x77);
 	vmx_set_state(&vcpu, &s);
+	host_invvpids = 0;
 	return 0;
 }
 

@@ -181,6 +181,10 @@ void svm_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	vmcb->save.gdtr.limit = state->gdtr.limit;
 	vmcb->save.idtr.base = state->idtr.base;
 	vmcb->save.idtr.limit = state->idtr.limit;
+	vmcb->save.dr7 = DR7_INIT;
+	vmcb->control.event_inj = 0;
+	vmcb->control.interrupt_shadow = 0;
+	svm_of(vcpu)->asid_generation = 0; /* no translation of the state before may be met */
 }
 
 void svm_get_paging(struct vcpu *vcpu, struct vcpu_paging *paging)

@@ -54,4 +54,14 @@ int guest_translate(struct vcpu *vcpu, gva_t gva, bool write, bool fetch, gpa_t 
 /* vcpu_state_reset - the processor's state after INIT or power-on (SDM vol. 3A, table 9-1). */
 void vcpu_state_reset(struct vcpu_state *state);
 
+/*
+ * vcpu_init_signal - what INIT does to a processor that runs
+ * vcpu_startup	    - what a start-up IPI does to one that INIT made wait: real mode at @page << 12
+ *
+ * Vector registers, XCR0, the MSRs, and CR0's two cache bits stay as they are. The local APIC is
+ * core/dev's. Context: loaded.
+ */
+void vcpu_init_signal(struct vcpu *vcpu);
+void vcpu_startup(struct vcpu *vcpu, uint8_t page);
+
 #endif

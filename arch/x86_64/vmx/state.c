@@ -78,9 +78,12 @@ void vmx_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	vmwrite(VMCS_GUEST_GDTR_LIMIT, state->gdtr.limit);
 	vmwrite(VMCS_GUEST_IDTR_BASE, state->idtr.base);
 	vmwrite(VMCS_GUEST_IDTR_LIMIT, state->idtr.limit);
+	vmwrite(VMCS_GUEST_DR7, DR7_RESET);
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
 	vcpu->arch.event = 0;
+	if (vmx_of(vcpu)->vpid) /* no translation of the state before may be met */
+		invvpid(VMX_INVALIDATE_SINGLE, (uint16_t)vmx_of(vcpu)->vpid);
 }
 
 bool vmx_is_64bit_mode(void)
