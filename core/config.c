@@ -23,14 +23,30 @@ struct word {
 	size_t len;
 };
 
-enum option_id { OPTION_MEMORY, OPTION_VCPUS, OPTION_WEIGHT, OPTION_TMEM, OPTION_COUNT };
+enum option_id {
+	OPTION_MEMORY,
+	OPTION_VCPUS,
+	OPTION_WEIGHT,
+	OPTION_TMEM,
+	OPTION_ON_RESET,
+	OPTION_ON_CRASH,
+	OPTION_COUNT
+};
 
 /* The words of a kernel line that carry a value. */
 struct option {
 	const char *prefix;
-	bool size; /* K, M and G may follow the digits */
+	const char *const
+		*choices; /* instead of a number: words, by their values; NULL-terminated */
+	bool size;	  /* K, M and G may follow the digits */
 	uint64_t min, max, step;
 	const char *expected;
+};
+
+static const char *const then_words[] = {
+	[CONFIG_STOP] = "stop",
+	[CONFIG_RESTART] = "restart",
+	NULL,
 };
 
 static const struct option options[OPTION_COUNT] = {
@@ -56,6 +72,12 @@ static const struct option options[OPTION_COUNT] = {
 			 .max = UINT64_MAX,
 			 .step = 1,
 			 .expected = "a number of bytes, K, M or G allowed behind it"},
+	[OPTION_ON_RESET] = {.prefix = "on_reset=",
+			     .choices = then_words,
+			     .expected = "restart or stop"},
+	[OPTION_ON_CRASH] = {.prefix = "on_crash=",
+			     .choices = then_words,
+			     .expected = "restart or stop"},
 };
 _Static_assert(CONFIG_MEMORY_MIN == 4 * MIB && CONFIG_MEMORY_MAX == 512 * GIB &&
 		       BLOCK_SIZE == 2 * MIB,
@@ -66,6 +88,8 @@ static const uint64_t option_defaults[OPTION_COUNT] = {
 	[OPTION_VCPUS] = 1,
 	[OPTION_WEIGHT] = 1,
 	[OPTION_TMEM] = UINT64_MAX,
+	[OPTION_ON_RESET] = CONFIG_RESTART,
+	[OPTION_ON_CRASH] = CONFIG_STOP,
 };
 
 /* What is known while the lines are read. */
@@ -200,8 +224,21 @@ static bool parse_number(struct word word, bool size, uint64_t *value)
 	return !__builtin_mul_overflow(number, 1ull << shift, value);
 }
 
+static bool parse_choice(struct word word, const char *const *choices, uint64_t *value)
+{
+	for (uint64_t i = 0; choices[i]; i++) {
+		if (word_is(word, choices[i])) {
+			*value = i;
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool option_accepts(const struct option *option, struct word word, uint64_t *value)
 {
+	if (option->choices)
+		return parse_choice(word, option->choices, value);
 	return parse_number(word, option->size, value) && *value >= option->min &&
 	       *value <= option->max && *value % option->step == 0;
 }
@@ -215,8 +252,8 @@ static bool parse_options(struct parser *parser, struct line *line, uint64_t val
 	for (;;) {
 		struct word word = next_word(&line->rest);
 		const char *complaint = "expected ";
-		const char *expected = "memory=, vcpus=, weight=, tmem=, or -- and the kernel's "
-				       "command line";
+		const char *expected = "memory=, vcpus=, weight=, tmem=, on_reset=, on_crash=, or "
+				       "-- and the kernel's command line";
 		bool accepted = false;
 
 		if (word.len == 0 || word_is(word, "--"))
@@ -266,6 +303,8 @@ static bool parse_kernel(struct parser *parser, struct line *line, struct word k
 	guest->vcpus = (uint32_t)values[OPTION_VCPUS];
 	guest->weight = (uint32_t)values[OPTION_WEIGHT];
 	guest->tmem_cap = values[OPTION_TMEM];
+	guest->on_reset = (enum config_then)values[OPTION_ON_RESET];
+	guest->on_crash = (enum config_then)values[OPTION_ON_CRASH];
 	return good;
 }
 

@@ -23,6 +23,9 @@
 #define CONFIG_MAX_VCPUS      16
 #define CONFIG_WEIGHT_MAX     100
 
+/* "on_reset=" and "on_crash=": what to do with a guest that ends so. */
+enum config_then { CONFIG_STOP, CONFIG_RESTART };
+
 struct guest_config {
 	char name[CONFIG_NAME_MAX];
 	const struct boot_module *kernel;
@@ -32,6 +35,7 @@ struct guest_config {
 	uint64_t tmem_cap;   /* bytes of host memory its pages may take; UINT64_MAX: no cap */
 	uint32_t vcpus;
 	uint32_t weight;
+	enum config_then on_reset, on_crash;
 };
 
 enum config_when_idle { CONFIG_IDLE_HALT, CONFIG_IDLE_POWEROFF };

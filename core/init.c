@@ -53,6 +53,17 @@ static void init_secondary_cpu(void)
 	sched_run();
 }
 
+/* Builds a guest; prints why not. It waits for sched_start() on the CPU that it is placed on. */
+static void start_guest(const struct guest_config *guest)
+{
+	struct vm *vm = vm_register(guest);
+
+	if (vm_start(vm) < 0)
+		return;
+	while (!vm_work(vm))
+		continue;
+}
+
 void init(uint32_t magic, uint32_t info_address)
 {
 	const char *why;
@@ -83,15 +94,16 @@ static void init_on_own_stack(void)
 	cpus = smp_start_cpus(init_secondary_cpu);
 
 	config_parse(&boot, &config, report_config_fault);
-	sched_set_when_idle(config.when_idle);
+	vms_set_when_idle(config.when_idle);
 	if (store_init() < 0) /* before guests: their accounts are in it */
 		give_up();
 	for (uint32_t i = 0; i < config.guest_count; i++)
-		vm_create(&config.guests[i]); /* prints why not; the others start */
+		start_guest(&config.guests[i]);
 
 	printk("tidepool: %s, %u CPU%s, %u guest%s, %llu MiB left for the store\n", virt->name,
-	       cpus, cpus == 1 ? "" : "s", vm_count, vm_count == 1 ? "" : "s",
+	       cpus, cpus == 1 ? "" : "s", vms_alive(), vms_alive() == 1 ? "" : "s",
 	       (unsigned long long)(frames_free_bytes() / MIB));
 	sched_start(); /* releases the other CPUs */
+	vms_boot_done();
 	sched_run();
 }

@@ -13,6 +13,8 @@
 
 /* How long a vCPU runs before another runnable one gets its turn. */
 #define SLICE_NS (5 * NSEC_PER_MSEC)
+/* How long a vCPU runs before the CPU does another step of the work beside it. */
+#define BACKGROUND_NS NSEC_PER_MSEC
 
 struct sched_cpu {
 	struct spinlock lock;  /* vcpus, weight: vCPUs are added from other CPUs */
@@ -22,11 +24,10 @@ struct sched_cpu {
 	uint64_t slice_end;    /* TSC; of the vCPU picked last */
 	uint64_t timer;	       /* TSC that the timer is set to */
 	bool yield;	       /* the vCPU picked last wants others to go first */
-	struct vm *dying;      /* guests whose memory this CPU gives back, a step a round */
+	struct vm *work;       /* guests that this CPU builds or takes apart, a step a round */
 };
 
 static struct sched_cpu sched_cpus[PCPU_MAX];
-static enum config_when_idle when_idle;
 static bool started;
 
 void sched_init_cpu(void)
@@ -35,11 +36,6 @@ void sched_init_cpu(void)
 
 	cpu->sched = &sched_cpus[cpu->index];
 	cpu->sched->timer = TIME_NEVER;
-}
-
-void sched_set_when_idle(enum config_when_idle action)
-{
-	when_idle = action;
 }
 
 void sched_wait_start(void)
@@ -63,8 +59,8 @@ void sched_add(struct vcpu *vcpu)
 	vcpu->next = sched->vcpus;
 	sched->vcpus = vcpu;
 	sched->weight += vcpu->vm->config->weight;
+	vcpu_kick(vcpu); /* while it cannot leave again */
 	spin_unlock(&sched->lock);
-	vcpu_kick(vcpu);
 }
 
 void sched_yield(void)
@@ -100,7 +96,7 @@ static void retire_stopping(struct pcpu *cpu)
 		struct vcpu *vcpu = *link;
 		struct vm *vm = vcpu->vm;
 
-		if (__atomic_load_n(&vm->status, __ATOMIC_ACQUIRE) == VM_RUNNING) {
+		if (vm_is_up(__atomic_load_n(&vm->status, __ATOMIC_ACQUIRE))) {
 			link = &vcpu->next;
 			continue;
 		}
@@ -109,55 +105,51 @@ static void retire_stopping(struct pcpu *cpu)
 		if (cpu->loaded == vcpu)
 			unload(cpu);
 		vcpu->status = VCPU_STOPPED;
-		if (vm_retire_vcpu(vm)) {
-			vm->next_dying = sched->dying;
-			sched->dying = vm;
-		}
+		if (vm_retire_vcpu(vm))
+			sched_add_work(vm);
 	}
 	spin_unlock(&sched->lock);
-}
-
-static bool all_stopped(void)
-{
-	for (uint32_t i = 0; i < vm_count; i++)
-		if (__atomic_load_n(&vms[i].status, __ATOMIC_ACQUIRE) != VM_STOPPED)
-			return false;
-	return true;
-}
-
-/* The last guest has ended: nothing is left to do unless an operator is there. */
-static void last_guest_ended(void)
-{
-	static bool said;
-
-	if (__atomic_exchange_n(&said, true, __ATOMIC_ACQ_REL))
-		return;
-	printk("tidepool: all guests have stopped; %llu MiB free\n",
-	       (unsigned long long)(frames_free_bytes() / MIB));
-	if (when_idle == CONFIG_IDLE_POWEROFF)
-		platform_power_off();
 }
 
 void sched_start(void)
 {
 	__atomic_store_n(&started, true, __ATOMIC_RELEASE);
-	if (all_stopped()) /* none could be started */
-		last_guest_ended();
 }
 
-/* One bounded step of what is not a guest's work. Returns whether there may be more. */
-static bool background_step(struct sched_cpu *sched)
+void sched_add_work(struct vm *vm)
 {
-	struct vm *vm = sched->dying;
+	struct vm **link = &this_cpu()->sched->work;
 
-	if (!vm)
-		return false;
-	if (vm_destroy_step(vm)) {
-		sched->dying = vm->next_dying;
-		if (all_stopped())
-			last_guest_ended();
+	while (*link)
+		link = &(*link)->next_work;
+	vm->next_work = NULL;
+	*link = vm;
+}
+
+/*
+ * One bounded step of what is not a guest's own work, for the guests on the list in turn.
+ * Returns the TSC of the next step: @now when it can be done at once, TIME_NEVER without work.
+ */
+static uint64_t background_step(struct pcpu *cpu, uint64_t now)
+{
+	struct sched_cpu *sched = cpu->sched;
+	uint64_t next = TIME_NEVER;
+
+	for (struct vm **link = &sched->work, *vm; (vm = *link); link = &vm->next_work) {
+		uint64_t due = vm_work_due(vm);
+
+		if (due > now) {
+			if (due < next)
+				next = due;
+			continue;
+		}
+		unload(cpu); /* a vCPU that is being built needs to be loaded */
+		*link = vm->next_work;
+		if (!vm_work(vm))
+			sched_add_work(vm);
+		return now;
 	}
-	return true;
+	return next;
 }
 
 /*
@@ -201,6 +193,11 @@ static struct vcpu *pick(struct pcpu *cpu, uint64_t now, uint64_t *wake_at)
 	for (struct vcpu *vcpu = sched->vcpus; vcpu; vcpu = vcpu->next) {
 		uint64_t key;
 
+		if (vcpu->vm->status == VM_PAUSED) { /* earns no right to catch up */
+			if (vcpu->vruntime < sched->min_vruntime)
+				vcpu->vruntime = sched->min_vruntime;
+			continue;
+		}
 		lapic_poll_timer(vcpu, now);
 		if (!can_run(sched, vcpu, slice)) {
 			if (vcpu->status == VCPU_HALTED && vcpu->lapic.timer_deadline < *wake_at)
@@ -259,16 +256,21 @@ void sched_run(void)
 	struct sched_cpu *sched = cpu->sched;
 
 	for (;;) {
+		uint64_t now = time_ticks();
+		uint64_t work, wake_at;
 		struct vcpu *vcpu;
-		uint64_t wake;
 		bool busy;
 
 		cpu->need_resched = false;
 		retire_stopping(cpu);
-		busy = background_step(sched);
-		vcpu = pick(cpu, time_ticks(), &wake);
-		sched->timer = wake;
-		platform_set_timer(wake);
+		work = background_step(cpu, now);
+		busy = work <= now;
+		vcpu = pick(cpu, time_ticks(), &wake_at);
+		if (busy)
+			work += time_ns_to_ticks(BACKGROUND_NS);
+		wake_at = wake_at < work ? wake_at : work;
+		sched->timer = wake_at;
+		platform_set_timer(wake_at);
 		if (vcpu)
 			run(cpu, vcpu);
 		else if (!busy && !frames_scrub_step() && !cpu->need_resched)

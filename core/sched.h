@@ -8,19 +8,19 @@
 #ifndef CORE_SCHED_H
 #define CORE_SCHED_H
 
-#include "core/config.h"
 #include "core/types.h"
 
 struct vcpu;
+struct vm;
 
 /* sched_init_cpu - this CPU's part of the scheduler. Context: once on each CPU. */
 void sched_init_cpu(void);
 
-/* sched_set_when_idle - what to do when the last guest has ended. Context: boot. */
-void sched_set_when_idle(enum config_when_idle action);
-
 /* sched_add - place a vCPU on the CPU with the least weight on it. Context: any. */
 void sched_add(struct vcpu *vcpu);
+
+/* sched_add_work - have this CPU call vm_work() for a guest, between vCPUs, until it is done. */
+void sched_add_work(struct vm *vm);
 
 /* sched_wait_start - wait for sched_start(), which the boot CPU calls when guests are placed. */
 void sched_wait_start(void);

@@ -35,7 +35,7 @@ static void write_sleep_control(struct vm *vm, uint8_t value)
 
 	__atomic_store_n(&vm->power.sleep_control, value & SLEEP_STORED, __ATOMIC_RELAXED);
 	if ((value & SLEEP_ENABLE) && type == POWER_SLEEP_TYPE_S5)
-		vm_stop(vm, "power-off");
+		vm_stop(vm, VM_END_OFF, "power-off");
 }
 
 void power_write(struct vm *vm, uint16_t port, uint8_t value)
@@ -57,5 +57,5 @@ void power_write(struct vm *vm, uint16_t port, uint8_t value)
 		break;
 	}
 	if (reset)
-		vm_stop(vm, "reset");
+		vm_stop(vm, VM_END_RESET, "reset");
 }

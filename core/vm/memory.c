@@ -26,31 +26,33 @@ static bool table_fits_frame(const struct vm *vm)
 	return vm->block_count * sizeof(*vm->blocks) <= PAGE_SIZE;
 }
 
-int vm_memory_alloc(struct vm *vm, uint64_t bytes)
+int vm_memory_init(struct vm *vm, uint64_t bytes)
 {
 	vm->memory = bytes;
 	vm->block_count = bytes >> BLOCK_SHIFT;
+	vm->blocks_taken = 0;
 	vm->blocks_freed = 0;
 	vm->blocks = table_fits_frame(vm) ? frame_alloc() : block_alloc();
 	vm->block_mask = (table_fits_frame(vm) ? PAGE_SIZE : BLOCK_SIZE) / sizeof(*vm->blocks) - 1;
-	if (!vm->blocks)
+	return vm->blocks ? 0 : -ENOMEM;
+}
+
+int vm_memory_alloc_step(struct vm *vm)
+{
+	if (vm->blocks_taken == vm->block_count)
+		return 0;
+	vm->blocks[vm->blocks_taken] = block_alloc();
+	if (!vm->blocks[vm->blocks_taken])
 		return -ENOMEM;
-	for (uint64_t i = 0; i < vm->block_count; i++) {
-		vm->blocks[i] = block_alloc();
-		if (!vm->blocks[i]) {
-			while (!vm_memory_free_step(vm))
-				continue;
-			return -ENOMEM;
-		}
-	}
-	return 0;
+	vm->blocks_taken++;
+	return 1;
 }
 
 bool vm_memory_free_step(struct vm *vm)
 {
 	if (!vm->blocks)
 		return true;
-	if (vm->blocks_freed < vm->block_count && vm->blocks[vm->blocks_freed]) {
+	if (vm->blocks_freed < vm->blocks_taken) {
 		block_free(vm->blocks[vm->blocks_freed]);
 		vm->blocks[vm->blocks_freed++] = NULL;
 		return false;

@@ -45,7 +45,7 @@ static enum after_exit stop_guest(struct vcpu *vcpu, const char *what)
 	printk("tidepool: guest %s: vCPU %u: %s (%s exit reason %llu)\n", vcpu->vm->name, vcpu->id,
 	       what, virt->name, (unsigned long long)vcpu->exit.reason);
 	virt->dump(vcpu);
-	vm_stop(vcpu->vm, "%s at rip %llx", what, (unsigned long long)paging.rip);
+	vm_stop(vcpu->vm, VM_END_CRASH, "%s at rip %llx", what, (unsigned long long)paging.rip);
 	return LEAVE;
 }
 
@@ -102,7 +102,7 @@ static void halt_for_good(struct vcpu *vcpu)
 	over = nobody_runs(vm);
 	spin_unlock(&vm->lock);
 	if (over)
-		vm_stop(vm, "halted with interrupts off");
+		vm_stop(vm, VM_END_OFF, "halted with interrupts off");
 }
 
 static enum after_exit handle_hlt(struct vcpu *vcpu)
@@ -278,7 +278,8 @@ static void obey_signals(struct vcpu *vcpu)
 
 	if (signals & LAPIC_SIGNAL_INIT) {
 		if (vcpu->id == 0) {
-			vm_stop(vm, "reset"); /* the first one does not wait: it starts anew */
+			vm_stop(vm, VM_END_RESET,
+				"reset"); /* the first one does not wait: it starts anew */
 			return;
 		}
 		vcpu_init_signal(vcpu);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest's life: built by vm_create(), ended by vm_stop(), taken apart by vm_destroy_step().
+ * A guest is built by vm_create_step() and taken apart by vm_destroy_step(); core/vm/life.c calls
+ * them.
  */
 #include "core/vm/vm.h"
 #include "arch/x86_64/vcpu/policy.h"
@@ -9,7 +10,6 @@
 #include "core/console.h"
 #include "core/errno.h"
 #include "core/frames.h"
-#include "core/sched.h"
 #include "core/string.h"
 #include "core/time.h"
 #include "core/vm/loader.h"
@@ -18,9 +18,6 @@
 
 _Static_assert(sizeof(struct vcpu) <= PAGE_SIZE, "a vCPU fits the frame it is kept in");
 
-struct vm vms[CONFIG_MAX_GUESTS];
-uint32_t vm_count;
-
 static gpa_t block_gpa(uint64_t index)
 {
 	gpa_t gpa = index << BLOCK_SHIFT;
@@ -28,17 +25,18 @@ static gpa_t block_gpa(uint64_t index)
 	return gpa < VM_HOLE_BASE ? gpa : gpa + (VM_HOLE_END - VM_HOLE_BASE);
 }
 
-static int map_memory(struct vm *vm)
+/* Takes one block of RAM and maps it. Returns 0 when all are there, 1 for one, or -ENOMEM. */
+static int memory_step(struct vm *vm)
 {
+	uint64_t index = vm->blocks_taken;
+	int taken = vm_memory_alloc_step(vm);
 	int err;
 
-	for (uint64_t i = 0; i < vm->block_count; i++) {
-		err = virt->vm_map_block(vm, block_gpa(i), virt_to_phys(vm->blocks[i]),
-					 NPT_READ | NPT_WRITE | NPT_EXEC);
-		if (err < 0)
-			return err;
-	}
-	return 0;
+	if (taken <= 0)
+		return taken;
+	err = virt->vm_map_block(vm, block_gpa(index), virt_to_phys(vm->blocks[index]),
+				 NPT_READ | NPT_WRITE | NPT_EXEC);
+	return err < 0 ? err : taken;
 }
 
 /* Loads the kernel; *why says what was wrong with it. */
@@ -102,129 +100,72 @@ static void set_entry(struct vcpu *vcpu, const struct loader_entry *entry)
 	virt->vcpu_unload(vcpu);
 }
 
-/* Gives everything back at once; for a guest that never ran. */
-static void destroy_now(struct vm *vm)
+/* Power-on state of all but memory and processors; the other guests' are not touched. */
+static int begin(struct vm *vm)
 {
-	while (!vm_destroy_step(vm))
-		continue;
-	memset(vm, 0, sizeof(*vm));
+	vm->boot_tsc = time_ticks();
+	vm->power = (struct power){0};
+	ioapic_reset(&vm->ioapic);
+	uart_reset(&vm->uart);
+	if (vm->config->memory / BLOCK_SIZE > frames_free_blocks())
+		return -ENOSPC;
+	if (virt->vm_init(vm) < 0)
+		return -ENOMEM;
+	return vm_memory_init(vm, vm->config->memory);
 }
 
-int vm_create(const struct guest_config *config)
+/* What is left to do when the memory is there. *why says what was wrong with the kernel. */
+static int complete(struct vm *vm, const char **why)
 {
+	const struct guest_config *config = vm->config;
 	struct tmem_limits limits = {.cap = config->tmem_cap == UINT64_MAX
 						    ? UINT64_MAX
 						    : config->tmem_cap / TMEM_PAGE_SIZE};
-	struct vm *vm = &vms[vm_count];
-	const char *why = "no memory is left for its tables";
 	struct loader_entry entry = {0};
 	int err;
 
-	vm->id = vm_count;
-	vm->config = config;
-	vm->boot_tsc = time_ticks();
-	memcpy(vm->name, config->name, sizeof(vm->name));
-	ioapic_reset(&vm->ioapic);
-	uart_reset(&vm->uart);
-
-	err = vm_memory_alloc(vm, config->memory);
-	if (err < 0) {
-		printk("tidepool: guest %s: not started: memory=%lluM, but only %llu MiB are free\n",
-		       vm->name, (unsigned long long)(config->memory / MIB),
-		       (unsigned long long)(frames_free_bytes() / MIB));
-		destroy_now(vm);
-		return err;
-	}
-	err = virt->vm_init(vm);
-	if (err < 0)
-		goto fail;
-	err = map_memory(vm);
-	if (err < 0)
-		goto fail;
 	vm->tmem = tmem_client_create(&limits);
-	if (!vm->tmem) {
-		err = -ENOMEM;
-		goto fail;
-	}
+	if (!vm->tmem)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < config->vcpus; i++) {
 		err = create_vcpu(vm, i);
 		if (err < 0)
-			goto fail;
+			return err;
 		vm->vcpu_count++;
 	}
-	err = load_kernel(vm, &entry, &why);
+	err = load_kernel(vm, &entry, why);
 	if (err < 0)
-		goto fail;
-
+		return err;
 	for (uint32_t i = 0; i < vm->vcpu_count; i++)
 		set_entry(vm->vcpus[i], &entry);
-	vm->vcpus_active = vm->vcpu_count;
-	__atomic_store_n(&vm->status, VM_RUNNING, __ATOMIC_RELEASE);
-	vm_count++;
-	printk("tidepool: guest %s: %llu MiB, %u vCPU%s\n", vm->name,
-	       (unsigned long long)(vm->memory / MIB), vm->vcpu_count,
-	       vm->vcpu_count == 1 ? "" : "s");
-	for (uint32_t i = 0; i < vm->vcpu_count; i++)
-		sched_add(vm->vcpus[i]);
 	return 0;
+}
 
-fail:
-	printk("tidepool: guest %s: not started: module \"%s\": %s\n", vm->name,
-	       config->kernel->words, why);
-	destroy_now(vm);
+int vm_create_step(struct vm *vm)
+{
+	const char *why = "no memory is left for its tables";
+	int err;
+
+	if (!vm->nested_root) {
+		err = begin(vm);
+		if (err == 0)
+			return -EAGAIN;
+	} else {
+		err = memory_step(vm);
+		if (err > 0)
+			return -EAGAIN;
+		if (err == 0)
+			err = complete(vm, &why);
+	}
+	if (err == -ENOSPC && !vm->memory)
+		printk("tidepool: guest %s: not started: memory=%lluM, but only %llu MiB are "
+		       "free\n",
+		       vm->name, (unsigned long long)(vm->config->memory / MIB),
+		       (unsigned long long)(frames_free_bytes() / MIB));
+	else if (err < 0)
+		printk("tidepool: guest %s: not started: module \"%s\": %s\n", vm->name,
+		       vm->config->kernel->words, why);
 	return err;
-}
-
-void vm_stop(struct vm *vm, const char *fmt, ...)
-{
-	enum vm_status running = VM_RUNNING;
-	va_list args;
-
-	spin_lock(&vm->lock);
-	if (!vm->stop_reason[0]) {
-		va_start(args, fmt);
-		vformat(vm->stop_reason, sizeof(vm->stop_reason), fmt, args);
-		va_end(args);
-	}
-	spin_unlock(&vm->lock);
-	__atomic_compare_exchange_n(&vm->status, &running, VM_STOPPING, false, __ATOMIC_ACQ_REL,
-				    __ATOMIC_RELAXED);
-	for (uint32_t i = 0; i < vm->vcpu_count; i++)
-		vcpu_kick(vm->vcpus[i]);
-}
-
-/* What a person wants to know of a guest that has ended; docs/manual.md explains each figure. */
-static void report(struct vm *vm)
-{
-	unsigned long long exits = 0, fast = 0;
-	struct tmem_stats stats;
-
-	for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-		fast += vm->vcpus[i]->arch.fast_calls;
-		for (unsigned int kind = 0; kind < EXIT_KIND_COUNT; kind++)
-			exits += vm->vcpus[i]->exits[kind];
-	}
-	tmem_client_stats(vm->tmem, &stats);
-	printk("tidepool: guest %s: stopped: %s\n", vm->name, vm->stop_reason);
-	printk("tidepool: guest %s: tmem put=%llu got=%llu missed=%llu flushed=%llu refused=%llu "
-	       "evicted=%llu held=%llu\n",
-	       vm->name, (unsigned long long)stats.puts, (unsigned long long)stats.gets,
-	       (unsigned long long)stats.misses, (unsigned long long)stats.flushed,
-	       (unsigned long long)stats.refused, (unsigned long long)stats.evicted,
-	       (unsigned long long)stats.held);
-	printk("tidepool: guest %s: hypercalls=%llu exits=%llu\n", vm->name, fast, exits);
-}
-
-bool vm_retire_vcpu(struct vm *vm)
-{
-	if (__atomic_sub_fetch(&vm->vcpus_active, 1, __ATOMIC_ACQ_REL))
-		return false;
-	spin_lock(&vm->lock);
-	uart_flush(vm);
-	spin_unlock(&vm->lock);
-	report(vm);
-	__atomic_store_n(&vm->status, VM_DYING, __ATOMIC_RELEASE);
-	return true;
 }
 
 bool vm_destroy_step(struct vm *vm)
@@ -244,8 +185,5 @@ bool vm_destroy_step(struct vm *vm)
 		vm->nested_root = 0;
 		return false;
 	}
-	if (!vm_memory_free_step(vm))
-		return false;
-	__atomic_store_n(&vm->status, VM_STOPPED, __ATOMIC_RELEASE);
-	return true;
+	return vm_memory_free_step(vm);
 }

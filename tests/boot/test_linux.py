@@ -82,7 +82,7 @@ def test_refused_puts_go_to_the_backing_device(machine_type: type[Machine]) -> N
 def test_killed_guest_leaves_the_other_alone(machine_type: type[Machine]) -> None:
     """One guest dies of a triple fault in the middle of its work; the other finishes its own."""
     modules = linux("good", "memory=96M", "tp.test=swap tp.mib=80 tp.passes=1")
-    modules += linux("bad", "memory=96M", "tp.test=crash panic=-1")
+    modules += linux("bad", "memory=96M on_reset=stop", "tp.test=crash panic=-1")
     with machine_type(modules, cpus=1, limit=150) as machine:
         output = machine.wait_end()
     assert re.search(r"tidepool: guest bad: stopped: (triple fault|reset)", output)

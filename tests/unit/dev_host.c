@@ -42,7 +42,7 @@ void vcpu_kick(struct vcpu *vcpu)
 	host.kicks++;
 }
 
-void vm_stop(struct vm *vm, const char *fmt, ...)
+void vm_stop(struct vm *vm, enum vm_end end, const char *fmt, ...)
 {
 	va_list args;
 
@@ -50,6 +50,7 @@ void vm_stop(struct vm *vm, const char *fmt, ...)
 	va_start(args, fmt);
 	if (!host.stops++)
 		vsnprintf(host.stop_reason, sizeof(host.stop_reason), fmt, args);
+	host.end = end;
 	va_end(args);
 }
 

@@ -17,6 +17,7 @@ struct host {
 	unsigned int kicks;
 	unsigned int stops;
 	char stop_reason[80];
+	enum vm_end end; /* of the last vm_stop() */
 	char console[8192];
 	size_t console_len;
 	unsigned int console_writes;

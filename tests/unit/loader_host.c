@@ -54,7 +54,10 @@ void vm_begin(uint64_t memory)
 {
 	memset(&vm, 0, sizeof(vm));
 	vm.config = &guest_config;
-	assert_int_equal(vm_memory_alloc(&vm, memory), 0);
+	assert_int_equal(vm_memory_init(&vm, memory), 0);
+	while (vm_memory_alloc_step(&vm) > 0)
+		continue;
+	assert_int_equal(vm.blocks_taken, vm.block_count);
 }
 
 void vm_end(void)

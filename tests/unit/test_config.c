@@ -73,7 +73,8 @@ static void test_good_lines(void **state)
 {
 	(void)state;
 	begin();
-	module("web  kernel memory=512M\tvcpus=16 weight=2 tmem=256M --  console=ttyS0  quiet -- x");
+	module("web  kernel memory=512M\tvcpus=16 weight=2 tmem=256M "
+	       "on_reset=stop on_crash=restart --  console=ttyS0  quiet -- x");
 	module("db-1_x kernel");
 	module("web initrd");
 	strcpy(boot.cmdline, " idle=poweroff ");
@@ -90,6 +91,8 @@ static void test_good_lines(void **state)
 	assert_int_equal(config.guests[0].vcpus, 16);
 	assert_int_equal(config.guests[0].weight, 2);
 	assert_int_equal(config.guests[0].tmem_cap, 256 * MIB);
+	assert_int_equal(config.guests[0].on_reset, CONFIG_STOP);
+	assert_int_equal(config.guests[0].on_crash, CONFIG_RESTART);
 
 	assert_string_equal(config.guests[1].name, "db-1_x");
 	assert_null(config.guests[1].initrd);
@@ -98,6 +101,8 @@ static void test_good_lines(void **state)
 	assert_int_equal(config.guests[1].vcpus, 1);
 	assert_int_equal(config.guests[1].weight, 1);
 	assert_true(config.guests[1].tmem_cap == UINT64_MAX);
+	assert_int_equal(config.guests[1].on_reset, CONFIG_RESTART);
+	assert_int_equal(config.guests[1].on_crash, CONFIG_STOP);
 }
 
 static void test_sizes(void **state)
@@ -163,12 +168,17 @@ static void test_sentences(void **state)
 	assert_fault(" \t ", "module 1: no words; expected a guest's name and kernel or initrd");
 	assert_fault("web", "module 1 (web): no kind; expected kernel or initrd");
 	assert_fault("web kernl", "module 1 (web): \"kernl\": expected kernel or initrd");
-	assert_fault(
-		"web kernel quiet",
-		"module 1 (web): \"quiet\": expected memory=, vcpus=, weight=, tmem=, or -- and "
-		"the kernel's command line");
+	assert_fault("web kernel quiet",
+		     "module 1 (web): \"quiet\": expected memory=, vcpus=, weight=, tmem=, "
+		     "on_reset=, on_crash=, or -- and "
+		     "the kernel's command line");
 	assert_fault("web kernel memory", "module 1 (web): \"memory\": expected memory=, vcpus=, "
-					  "weight=, tmem=, or -- and the kernel's command line");
+					  "weight=, tmem=, on_reset=, on_crash=, or -- and the "
+					  "kernel's command line");
+	assert_fault("web kernel on_crash=reboot",
+		     "module 1 (web): \"on_crash=reboot\": expected restart or stop");
+	assert_fault("web kernel on_reset=",
+		     "module 1 (web): \"on_reset=\": expected restart or stop");
 	assert_fault("web kernel vcpus=0", "module 1 (web): \"vcpus=0\": expected a number from 1 "
 					   "to "
 					   "16");

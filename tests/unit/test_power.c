@@ -24,6 +24,7 @@ static void test_soft_off(void **state)
 	power_write(&host_vm, POWER_PORT_SLEEP_CONTROL, SLEEP_TYPE(5) | SLEEP_ENABLE);
 	assert_int_equal(host.stops, 1);
 	assert_string_equal(host.stop_reason, "power-off");
+	assert_int_equal(host.end, VM_END_OFF);
 }
 
 static void test_sleep_needs_type_and_enable(void **state)
@@ -55,6 +56,7 @@ static void check_reset(uint16_t port, uint8_t wrong, uint8_t right)
 	power_write(&host_vm, port, right);
 	assert_int_equal(host.stops, 1);
 	assert_string_equal(host.stop_reason, "reset");
+	assert_int_equal(host.end, VM_END_RESET);
 }
 
 static void test_reset(void **state)
