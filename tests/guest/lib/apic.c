@@ -58,6 +58,11 @@ void apic_send_self(uint8_t vector)
 	apic_write(APIC_ICR, APIC_ICR_SELF | vector);
 }
 
+void apic_send(uint32_t id, uint32_t command)
+{
+	write_msr(X2APIC_MSR(APIC_ICR), (uint64_t)id << 32 | command);
+}
+
 static void ioapic_write(uint32_t index, uint32_t value)
 {
 	mmio_write32(IOAPIC_SELECT, index);

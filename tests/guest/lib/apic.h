@@ -30,6 +30,8 @@
 #define APIC_TIMER_TSC_DEADLINE (2u << 17)
 #define APIC_DIVIDE_BY_1	0xbu
 #define APIC_ICR_SELF		(1u << 18)
+#define APIC_ICR_INIT		(5u << 8 | 1u << 14)
+#define APIC_ICR_STARTUP	(6u << 8)
 
 #define MSR_APIC_BASE	  0x1b
 #define MSR_TSC_DEADLINE  0x6e0
@@ -50,6 +52,9 @@ void apic_write(uint32_t offset, uint32_t value);
 
 /* apic_send_self - an interrupt to this CPU through the ICR */
 void apic_send_self(uint8_t vector);
+
+/* apic_send - @command (a vector, or APIC_ICR_*) to the CPU with this id. In x2APIC mode. */
+void apic_send(uint32_t id, uint32_t command);
 
 /* ioapic_route - let a pin raise a vector on this CPU, edge-triggered, active high */
 void ioapic_route(unsigned int pin, uint8_t vector);

@@ -92,7 +92,7 @@ start64:
 	.global gdt
 gdt:
 	.quad 0
-	.quad 0
+	.quad 0x00cf9b000000ffff	/* SELECTOR_CODE32: ring 0 */
 	.quad 0x00af9b000000ffff	/* SELECTOR_CODE: 64-bit, ring 0 */
 	.quad 0x00cf93000000ffff	/* SELECTOR_DATA */
 	.quad 0x00cff3000000ffff	/* SELECTOR_USER_DATA */
@@ -105,6 +105,7 @@ gdt_pointer:
 
 	.bss
 	.balign TABLE_BYTES
+	.global page_root
 page_root:
 	.skip TABLE_BYTES
 page_pointers:

@@ -66,15 +66,21 @@ static void set_gate(unsigned int vector, uint64_t address, uint8_t attr)
 	};
 }
 
-void trap_init(void)
+void trap_init_cpu(void)
 {
 	struct table_pointer pointer = {.limit = sizeof(idt) - 1, .base = (uint64_t)idt};
+
+	__asm__ volatile("lidt %0" : : "m"(pointer));
+}
+
+void trap_init(void)
+{
 	uint64_t base = (uint64_t)&tss;
 
 	for (unsigned int i = 0; i < VECTORS; i++)
 		set_gate(i, (uint64_t)trap_stubs + i * STUB_BYTES, GATE_INTERRUPT);
 	set_gate(VECTOR_LEAVE_USER, (uint64_t)user_leave, GATE_USER);
-	__asm__ volatile("lidt %0" : : "m"(pointer));
+	trap_init_cpu();
 
 	tss.rsp[0] = (uint64_t)(trap_stack + sizeof(trap_stack));
 	tss.io_map = sizeof(tss);

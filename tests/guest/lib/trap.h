@@ -35,6 +35,9 @@ extern volatile int trap_vector;
 /* trap_init - descriptor tables and task state. Called before test_main(). */
 void trap_init(void);
 
+/* trap_init_cpu - the same interrupt table on another CPU, which must not go to ring 3. */
+void trap_init_cpu(void);
+
 /* trap_set_handler - who is called for an interrupt (vectors 32 to 255, but 0x80) */
 void trap_set_handler(uint8_t vector, void (*handler)(void));
 

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests with several vCPUs, on one CPU and on two; and how CPUs are shared out."""
+
+import re
+
+from machine import Machine, Qemu
+from test_tiny import results, tiny
+
+# In ticks of the guest's TSC, 1 GHz here: the window is 20 rounds of one slice and three.
+SHARE_WINDOW = "start=100000000 length=400000000"
+
+
+def test_two_vcpus_start_signal_and_share_pages(machine_type: type[Machine]) -> None:
+    """Start and restart, interrupts, the TSC and the store, seen by two vCPUs on two CPUs; the guest
+    ends while both run. Its neighbours have one vCPU, and are not disturbed."""
+    modules = [
+        tiny("smp", words="memory=16M vcpus=2"),
+        tiny("unhandled", "hltoff", name="hltoff", words="memory=16M vcpus=2"),
+        tiny("spin", "rounds=3", name="healthy"),
+    ]
+    with machine_type(modules, limit=90) as machine:
+        output = machine.wait_end()
+    assert results(output) == {"smp": "Success", "healthy": "Success"}
+    assert "tidepool: guest smp: stopped: power-off" in output
+    assert "tidepool: guest hltoff: stopped: halted with interrupts off" in output
+
+
+def test_two_vcpus_on_one_cpu(machine_type: type[Machine]) -> None:
+    """The same when the two vCPUs have to take turns."""
+    with machine_type([tiny("smp", words="memory=16M vcpus=2")], cpus=1, limit=90) as machine:
+        output = machine.wait_end()
+    assert results(output) == {"smp": "Success"}
+
+
+def test_busy_guests_share_a_cpu_by_weight() -> None:
+    """Weights 1 and 3: a quarter and three quarters, within 3 %. QEMU counts instructions here, so
+    that the figures repeat exactly."""
+    modules = [
+        tiny("share", SHARE_WINDOW, name="one", words="memory=16M weight=1"),
+        tiny("share", SHARE_WINDOW, name="three", words="memory=16M weight=3"),
+    ]
+    with Qemu(modules, cpus=1, icount=True, limit=150) as machine:
+        output = machine.wait_end()
+    assert results(output) == {"one": "Success", "three": "Success"}
+    shares = dict(re.findall(r"^(\w+)\| share: (\d+)", output, re.MULTILINE))
+    assert abs(int(shares["one"]) - 250) <= 250 * 0.03
+    assert abs(int(shares["three"]) - 750) <= 750 * 0.03
