@@ -31,7 +31,8 @@ int store_init(void)
 	struct tmem_host host = {
 		.block_alloc = store_block_alloc,
 		.block_free = block_free,
-		.page_copy = platform_copy_page,
+		.page_put = platform_copy_page,
+		.page_get = platform_copy_page,
 		.relax = store_relax,
 		.hash_seed = {platform_random(), platform_random()},
 	};

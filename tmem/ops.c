@@ -7,11 +7,11 @@
  * no get sees half of a put.
  */
 #include "tmem/client.h"
+#include "tmem/content.h"
 #include "tmem/frame.h"
 #include "tmem/index.h"
 #include "tmem/page.h"
 #include "tmem/pool.h"
-#include "tmem/store.h"
 
 /* Lock a key's shard. Returns it, or NULL when there is no such pool: nothing is locked then. */
 static struct tmem_shard *shard_lock(struct tmem_client *client, uint64_t id, uint64_t hash)
@@ -29,29 +29,29 @@ static struct tmem_shard *shard_lock(struct tmem_client *client, uint64_t id, ui
 	return NULL;
 }
 
-/* Put a page under a key that holds one: its frame is there, so this cannot fail. */
-static void page_replace(struct tmem_page *page, const void *data)
+/*
+ * Put a page under a key that holds one. This needs memory when the old page had no frame; without
+ * any the old one goes, for the key must not return it again.
+ */
+static int64_t page_replace(struct tmem_page *page, const void *data)
 {
-	tmem_store.host.page_copy(page->frame, data);
+	if (!tmem_content_write(page, data)) {
+		tmem_page_drop(page);
+		return -TIDEPOOL_ENOSPC;
+	}
 	if (!page->object->shard->pool->persistent)
 		tmem_page_renew(page);
+	return 0;
 }
 
-/* Put a page under a key that holds none. Returns whether there was memory for it. */
-static bool page_add(struct tmem_shard *shard, uint64_t hash, const struct tmem_key *key,
-		     const void *data)
+/* Put a page under a key that holds none. */
+static int64_t page_add(struct tmem_shard *shard, uint64_t hash, const struct tmem_key *key,
+			const void *data)
 {
-	struct tmem_client *client = shard->pool->client;
-	struct tmem_page *page;
-
-	tmem_lock_acquire(&client->lock);
-	page = tmem_page_create(shard, hash, key);
-	tmem_lock_release(&client->lock);
-	if (!page)
-		return false;
-	tmem_store.host.page_copy(page->frame, data);
+	if (!tmem_page_create(shard, hash, key, data))
+		return -TIDEPOOL_ENOMEM;
 	tmem_index_grow(shard);
-	return true;
+	return 0;
 }
 
 int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
@@ -60,20 +60,17 @@ int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_ke
 	uint64_t hash = tmem_index_hash_key(key);
 	struct tmem_shard *shard = shard_lock(client, pool, hash);
 	struct tmem_page *old;
-	bool stored = true;
+	int64_t ret;
 
 	if (!shard)
 		return -TIDEPOOL_ENODEV;
 	old = tmem_index_find_page(shard, hash, key);
-	if (old)
-		page_replace(old, page);
-	else
-		stored = page_add(shard, hash, key, page);
+	ret = old ? page_replace(old, page) : page_add(shard, hash, key, page);
 	tmem_lock_release(&shard->lock);
 
-	tmem_client_count(stored ? &client->counters.puts : &client->counters.refused, 1);
+	tmem_client_count(ret ? &client->counters.refused : &client->counters.puts, 1);
 	tmem_frame_trim();
-	return stored ? 0 : -TIDEPOOL_ENOMEM;
+	return ret;
 }
 
 int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_key *key, void *page)
@@ -86,7 +83,7 @@ int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_ke
 		return -TIDEPOOL_ENODEV;
 	found = tmem_index_find_page(shard, hash, key);
 	if (found) {
-		tmem_store.host.page_copy(page, found->frame);
+		tmem_content_read(found, page);
 		if (!shard->pool->persistent)
 			tmem_page_drop(found);
 	}

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "tmem/content.h"
 #include "tmem/frame.h"
 #include "tmem/index.h"
 #include "tmem/page.h"
+#include "tmem/store.h"
 
 /*
- * Records are reserved in this many attempts: each evicts one page, whose cell becomes free. More
- * than one are only needed when another CPU of the same guest snatches it, or another client the
- * frame that the cell freed with it.
+ * Pages that are evicted at most for one frame or record. One is enough but where pages without a
+ * frame are the oldest, and give no more than the cells of their records, or where another CPU
+ * snatches what became free.
  */
-#define RESERVE_TRIES 4
+#define RESERVE_TRIES 64
 
 /* Pages that eviction looks at, from the oldest, for one whose shard no other CPU is using. */
 #define EVICT_TRIES 8
 
 /*
- * Take a page out of everything and free its records. Returns its frame, still charged.
+ * Take a page out of everything and free its records. Returns the frame that this makes free,
+ * still charged, or NULL: the page had none.
  * Context: its shard's and its client's lock held.
  */
 static void *page_unlink(struct tmem_page *page)
@@ -26,7 +29,7 @@ static void *page_unlink(struct tmem_page *page)
 		.oid = {object->oid[0], object->oid[1], object->oid[2]},
 		.index = page->index,
 	};
-	void *frame = page->frame;
+	void *frame = tmem_content_release(page);
 
 	tmem_index_remove_page(shard, tmem_index_hash_key(&key), page);
 	tmem_list_remove(&page->siblings);
@@ -43,15 +46,16 @@ static void *page_unlink(struct tmem_page *page)
 }
 
 /*
- * Drop the ephemeral page that was put least recently. Returns its frame, still charged, so that
- * no other client can snatch it from the one who paid for it with a page; NULL without a page.
+ * Drop the ephemeral page that was put least recently. Returns whether there was one.
+ * @frame: set to its frame, still charged, so that no other client can snatch it from the one who
+ *	   paid for it with a page; NULL when it had none
  *
  * The order of locks is shard, then client; here the client's is held first, so another shard's
  * may only be tried. A page whose shard is in use is passed over.
  *
  * Context: client lock held, and @held's if it is not NULL.
  */
-static void *page_evict(struct tmem_client *client, struct tmem_shard *held)
+static bool page_evict(struct tmem_client *client, struct tmem_shard *held, void **frame)
 {
 	struct tmem_link *link = client->order.list.first;
 	unsigned int tries;
@@ -59,25 +63,30 @@ static void *page_evict(struct tmem_client *client, struct tmem_shard *held)
 	for (tries = 0; link && tries < EVICT_TRIES; tries++, link = link->next) {
 		struct tmem_page *page = tmem_list_entry(link, struct tmem_page, order);
 		struct tmem_shard *shard = page->object->shard;
-		void *frame;
 
 		if (shard != held && !tmem_lock_try(&shard->lock))
 			continue;
-		frame = page_unlink(page);
+		*frame = page_unlink(page);
 		if (shard != held)
 			tmem_lock_release(&shard->lock);
 		tmem_client_count(&client->counters.evicted, 1);
-		return frame;
+		return true;
 	}
-	return NULL;
+	return false;
 }
 
 void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
 			 struct tmem_shard *held)
 {
-	void *frame = tmem_client_frame_alloc(client, use);
+	unsigned int tries;
 
-	return frame ? frame : page_evict(client, held);
+	for (tries = 0; tries < RESERVE_TRIES; tries++) {
+		void *frame = tmem_client_frame_alloc(client, use);
+
+		if (frame || !page_evict(client, held, &frame) || frame)
+			return frame;
+	}
+	return NULL;
 }
 
 /* Take a cell, at the price of an ephemeral page if need be. Context: as tmem_frame_reserve(). */
@@ -90,10 +99,10 @@ static void *cell_reserve(struct tmem_client *client, struct tmem_shard *held)
 
 		if (cell)
 			return cell;
-		frame = page_evict(client, held);
-		if (!frame)
+		if (!page_evict(client, held, &frame))
 			return NULL;
-		tmem_client_frame_free(client, frame);
+		if (frame)
+			tmem_client_frame_free(client, frame);
 	}
 	return NULL;
 }
@@ -117,17 +126,24 @@ static struct tmem_object *object_get(struct tmem_shard *shard, const uint64_t o
 	return object;
 }
 
-struct tmem_page *tmem_page_create(struct tmem_shard *shard, uint64_t hash,
-				   const struct tmem_key *key)
+/*
+ * Make a page with its records; @content, or a frame of any content if that is 0.
+ * Context: shard and client lock held.
+ */
+static struct tmem_page *page_make(struct tmem_shard *shard, uint64_t hash,
+				   const struct tmem_key *key, uint64_t content)
 {
 	struct tmem_client *client = shard->pool->client;
 	struct tmem_page *page;
-	void *frame;
+	void *frame = NULL;
 
 	/* The object last: what is reserved before may evict its last page, and so itself. */
-	frame = tmem_frame_reserve(client, TMEM_FRAME_PAGE, shard);
-	if (!frame)
-		return NULL;
+	if (!content) {
+		frame = tmem_frame_reserve(client, TMEM_FRAME_PAGE, shard);
+		if (!frame)
+			return NULL;
+		content = (uintptr_t)frame;
+	}
 	page = cell_reserve(client, shard);
 	if (!page)
 		goto free_frame;
@@ -135,7 +151,7 @@ struct tmem_page *tmem_page_create(struct tmem_shard *shard, uint64_t hash,
 	if (!page->object)
 		goto free_cell;
 
-	page->frame = frame;
+	page->content = content;
 	page->index = key->index;
 	tmem_list_push(&page->object->pages, &page->siblings);
 	if (!shard->pool->persistent)
@@ -147,8 +163,25 @@ struct tmem_page *tmem_page_create(struct tmem_shard *shard, uint64_t hash,
 free_cell:
 	tmem_cell_free(client, page);
 free_frame:
-	tmem_client_frame_free(client, frame);
+	if (frame)
+		tmem_client_frame_free(client, frame);
 	return NULL;
+}
+
+struct tmem_page *tmem_page_create(struct tmem_shard *shard, uint64_t hash,
+				   const struct tmem_key *key, const void *src)
+{
+	struct tmem_client *client = shard->pool->client;
+	uint64_t content = tmem_content_scan(src);
+	struct tmem_page *page;
+
+	tmem_lock_acquire(&client->lock);
+	page = page_make(shard, hash, key, content);
+	tmem_lock_release(&client->lock);
+	/* In no other CPU's reach yet: the shard is locked, and eviction passes it over. */
+	if (page && !content)
+		tmem_store.host.page_put((void *)(uintptr_t)page->content, src);
+	return page;
 }
 
 void tmem_page_renew(struct tmem_page *page)
@@ -165,8 +198,12 @@ void tmem_page_drop(struct tmem_page *page)
 {
 	struct tmem_client *client = page->object->shard->pool->client;
 
+	void *frame;
+
 	tmem_lock_acquire(&client->lock);
-	tmem_client_frame_free(client, page_unlink(page));
+	frame = page_unlink(page);
+	if (frame)
+		tmem_client_frame_free(client, frame);
 	tmem_lock_release(&client->lock);
 }
 

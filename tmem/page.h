@@ -30,7 +30,7 @@ struct tmem_page {
 	struct tmem_object *object; /* constant */
 	struct tmem_link siblings;  /* in object->pages */
 	struct tmem_link order;	    /* in client->order, if ephemeral; client lock */
-	void *frame;		    /* the contents */
+	uint64_t content;	    /* tmem/content.h */
 	uint64_t index;		    /* constant */
 };
 
@@ -52,13 +52,13 @@ void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
 /*
  * tmem_page_create - make a page for a key that has none, at the most recent end of the order
  * @hash: of @key, by tmem_index_hash_key(); @shard is its shard
+ * @src:  its data, as tmem_content_write()'s
  *
- * Returns the page, its frame of any content, or NULL: refused. Either way ephemeral pages of the
- * client may have been evicted.
- * Context: shard and client lock held; the caller writes the frame before it lets the shard go.
+ * Returns the page or NULL: refused. Either way ephemeral pages may have been evicted.
+ * Context: shard lock held, the client's not.
  */
 struct tmem_page *tmem_page_create(struct tmem_shard *shard, uint64_t hash,
-				   const struct tmem_key *key);
+				   const struct tmem_key *key, const void *src);
 
 /* Make an ephemeral page the most recent one. Context: its shard's lock held. */
 void tmem_page_renew(struct tmem_page *page);

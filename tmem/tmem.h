@@ -28,15 +28,18 @@
  * @block_alloc: TMEM_BLOCK_SIZE bytes, aligned likewise, zeroed; NULL when the host has no more.
  *		 May be called with store locks held.
  * @block_free:  takes one back; the host scrubs it before anybody else sees it.
- * @page_copy:	 copies one page between 4 KiB-aligned, non-overlapping buffers.
+ * @page_put:	 copies one page between 4 KiB-aligned, non-overlapping buffers, into the store: the
+ *		 target will not be read soon.
+ * @page_get:	 likewise, out of the store: the target will be read soon.
  * @relax:	 a pause inside a spin loop.
  * @hash_seed:	 128 random bits, drawn at boot and shown to nobody: the index is keyed with them,
- *so that a guest cannot choose keys that collide.
+ *		 so that a guest cannot choose keys that collide.
  */
 struct tmem_host {
 	void *(*block_alloc)(void);
 	void (*block_free)(void *block);
-	void (*page_copy)(void *dst, const void *src);
+	void (*page_put)(void *dst, const void *src);
+	void (*page_get)(void *dst, const void *src);
 	void (*relax)(void);
 	uint64_t hash_seed[2];
 };
@@ -122,15 +125,16 @@ int64_t tmem_pool_destroy(struct tmem_client *client, uint64_t pool);
 
 /*
  * tmem_put - TIDEPOOL_OP_PUT_PAGE: copy a page in
- * @page: TMEM_PAGE_SIZE bytes, page-aligned; read once, may change meanwhile (the guest's other
- *	  CPUs write it): whatever mixture was read is what is stored.
+ * @page: TMEM_PAGE_SIZE bytes, page-aligned; may change meanwhile (the guest's other CPUs write
+ *	  it): a mixture of what was there during the call is stored. One whose 32-bit words are all
+ *	  alike costs no frame.
  *
  * When the cap or the host's memory is reached, the client's own ephemeral pages make room, least
  * recently put first; without any the put is refused.
  *
  * Returns 0, -TIDEPOOL_ENODEV, -TIDEPOOL_ENOMEM (refused; the key held nothing), or
- * -TIDEPOOL_ENOSPC (refused, and the page the key held was dropped: rule 2; never so far, for a
- * page takes the place of the one it replaces).
+ * -TIDEPOOL_ENOSPC (refused, and the page the key held was dropped: rule 2. Only where the old page
+ * had no frame that the new one could take).
  */
 int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
 		 const void *page);

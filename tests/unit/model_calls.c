@@ -19,12 +19,23 @@ struct tmem_key key_at(uint64_t oid, uint64_t index)
 	return (struct tmem_key){.oid = {oid, 0, 0}, .index = index};
 }
 
+/* What a page ends with, so that it is not filled, and no two pages are alike. */
+struct ending {
+	uint64_t number, mark;
+};
+
+#define ENDING_AT   (TMEM_PAGE_SIZE - sizeof(struct ending))
+#define ENDING_MARK 0x656e64696e67ull
+
 int64_t put(uint64_t pool, uint64_t oid, uint64_t index, char fill)
 {
+	static uint64_t number;
+	const struct ending ending = {.number = ++number, .mark = ENDING_MARK};
 	char page[TMEM_PAGE_SIZE] __attribute__((aligned(4096)));
 	struct tmem_key key = key_at(oid, index);
 
-	memset(page, fill, sizeof(page));
+	memset(page, fill, ENDING_AT);
+	memcpy(page + ENDING_AT, &ending, sizeof(ending));
 	return tmem_put(client, pool, &key, page);
 }
 
@@ -32,6 +43,7 @@ int64_t get(uint64_t pool, uint64_t oid, uint64_t index)
 {
 	static char page[TMEM_PAGE_SIZE] __attribute__((aligned(4096)));
 	struct tmem_key key = key_at(oid, index);
+	struct ending ending;
 	int64_t ret;
 
 	page[0] = 0;
@@ -41,7 +53,9 @@ int64_t get(uint64_t pool, uint64_t oid, uint64_t index)
 		return ret;
 	}
 	assert_int_equal(ret, 0);
-	assert_memory_equal(page, page + 1, sizeof(page) - 1);
+	memcpy(&ending, page + ENDING_AT, sizeof(ending));
+	assert_int_equal(ending.mark, ENDING_MARK);
+	assert_memory_equal(page, page + 1, ENDING_AT - 1);
 	return page[0];
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The store's calls, short enough for tests to read well: pages filled with one character. */
+/*
+ * The store's calls, short enough for tests to read well: pages that show one character, no two
+ * of them alike.
+ */
 #ifndef TESTS_UNIT_MODEL_CALLS_H
 #define TESTS_UNIT_MODEL_CALLS_H
 

@@ -86,7 +86,8 @@ int model_host_start(uint64_t limit)
 	static const struct tmem_host host = {
 		.block_alloc = block_alloc,
 		.block_free = block_free,
-		.page_copy = page_copy,
+		.page_put = page_copy,
+		.page_get = page_copy,
 		.relax = relax,
 		.hash_seed = {0x0123456789abcdefull, 0xfedcba9876543210ull},
 	};

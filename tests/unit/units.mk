@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # One line per unit test: the sources that are linked with tests/unit/test_NAME.c.
 
-tmem_sources := tmem/cell.c tmem/client.c tmem/frame.c tmem/index.c tmem/ops.c tmem/page.c tmem/pool.c tmem/store.c
+tmem_sources := tmem/cell.c tmem/client.c tmem/content.c tmem/frame.c tmem/index.c tmem/ops.c tmem/page.c tmem/pool.c tmem/store.c
 unit_test_tmem := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_tmem_memory := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_tmem_model := $(tmem_sources) tests/unit/model_host.c tests/unit/model.c
@@ -14,13 +14,18 @@ unit_test_bzimage := $(loader_sources)
 unit_test_pvh := $(loader_sources)
 
 dev_sources := core/dev/ioapic.c core/dev/lapic.c core/dev/lapic_ipi.c core/dev/lapic_regs.c core/dev/lapic_timer.c core/dev/uart.c
+virtio_sources := core/dev/virtio_mmio.c core/dev/virtio_queue.c core/dev/virtio_blk.c core/dev/virtio_rng.c
+unit_test_virtio_mmio := $(virtio_sources) $(dev_sources) tests/unit/dev_host.c
+unit_test_virtio_queue := core/dev/virtio_queue.c
+unit_test_virtio_blk := $(virtio_sources) $(dev_sources) tests/unit/dev_host.c
+unit_test_virtio_fuzz := $(virtio_sources) $(dev_sources) tests/unit/dev_host.c
 unit_test_lapic := $(dev_sources) tests/unit/dev_host.c
 unit_test_lapic_timer := $(dev_sources) tests/unit/dev_host.c
 unit_test_lapic_smp :=
 unit_test_ioapic := core/dev/ioapic.c tests/unit/dev_host.c
 unit_test_uart := core/dev/uart.c tests/unit/dev_host.c
 unit_test_power := core/dev/power.c $(dev_sources) tests/unit/dev_host.c
-unit_test_bus := core/dev/bus.c core/dev/power.c $(dev_sources) tests/unit/dev_host.c
+unit_test_bus := core/dev/bus.c core/dev/power.c $(virtio_sources) $(dev_sources) tests/unit/dev_host.c
 unit_test_vmacpi := core/vm/acpi.c
 
 svm_sources := arch/x86_64/svm/exits.c arch/x86_64/svm/inject.c arch/x86_64/svm/maps.c arch/x86_64/svm/npt.c arch/x86_64/svm/vmcb.c

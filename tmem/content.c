@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tmem/content.h"
+#include "tmem/page.h"
+#include "tmem/store.h"
+
+#define FILLED	    1ull /* set in a content that is no frame's address */
+#define FILL_SHIFT  32u
+#define WORDS	    (TMEM_PAGE_SIZE / sizeof(uint64_t))
+#define WORDS_A_RUN 8u /* compared before the scan looks at the result */
+
+_Static_assert(WORDS % WORDS_A_RUN == 0, "a page is whole runs");
+
+/* The frame behind a content, or NULL for a filled page. */
+static void *frame_of(uint64_t content)
+{
+	return content & FILLED ? NULL : (void *)(uintptr_t)content;
+}
+
+/* The 64-bit word that a filled page repeats. */
+static uint64_t fill_of(uint64_t content)
+{
+	return content >> FILL_SHIFT << FILL_SHIFT | content >> FILL_SHIFT;
+}
+
+/* volatile: the guest may write the page meanwhile, and each word must be read once. */
+uint64_t tmem_content_scan(const void *src)
+{
+	const volatile uint64_t *word = src;
+	uint64_t first = word[0], differs = 0;
+	unsigned int i, j;
+
+	/* Most pages end here: few that are not filled have both ends alike. */
+	if (first >> FILL_SHIFT != (uint32_t)first || word[WORDS - 1] != first)
+		return 0;
+	for (i = 0; i < WORDS; i += WORDS_A_RUN) {
+		for (j = 0; j < WORDS_A_RUN; j++)
+			differs |= word[i + j] ^ first;
+		if (differs)
+			return 0;
+	}
+	return first << FILL_SHIFT | FILLED;
+}
+
+static void fill(void *dst, uint64_t value, uint64_t size)
+{
+	uint64_t *word = dst, i;
+
+	if (!value) {
+		__builtin_memset(dst, 0, size);
+		return;
+	}
+	for (i = 0; i < size / sizeof(*word); i++)
+		word[i] = value;
+}
+
+/*
+ * Give a filled page a frame, of any content. While it is being found, the page is not in the
+ * order: eviction must not take the page that it makes room for.
+ */
+static void *frame_give(struct tmem_page *page)
+{
+	struct tmem_shard *shard = page->object->shard;
+	struct tmem_client *client = shard->pool->client;
+	void *frame;
+
+	tmem_lock_acquire(&client->lock);
+	if (!shard->pool->persistent)
+		tmem_queue_remove(&client->order, &page->order);
+	frame = tmem_frame_reserve(client, TMEM_FRAME_PAGE, shard);
+	if (!shard->pool->persistent)
+		tmem_queue_append(&client->order, &page->order);
+	tmem_lock_release(&client->lock);
+	if (frame)
+		page->content = (uintptr_t)frame;
+	return frame;
+}
+
+bool tmem_content_write(struct tmem_page *page, const void *src)
+{
+	struct tmem_client *client = page->object->shard->pool->client;
+	uint64_t content = tmem_content_scan(src);
+	void *frame = frame_of(page->content);
+
+	if (!content) {
+		if (!frame)
+			frame = frame_give(page);
+		if (frame)
+			tmem_store.host.page_put(frame, src);
+		return frame;
+	}
+	if (frame) {
+		tmem_lock_acquire(&client->lock);
+		tmem_client_frame_free(client, frame);
+		tmem_lock_release(&client->lock);
+	}
+	page->content = content;
+	return true;
+}
+
+void tmem_content_read(const struct tmem_page *page, void *dst)
+{
+	void *frame = frame_of(page->content);
+
+	if (frame)
+		tmem_store.host.page_get(dst, frame);
+	else
+		fill(dst, fill_of(page->content), TMEM_PAGE_SIZE);
+}
+
+void tmem_content_read_part(const struct tmem_page *page, uint64_t offset, uint64_t size, void *dst)
+{
+	uint64_t value = fill_of(page->content), i;
+	const char *data = frame_of(page->content);
+
+	if (data) {
+		__builtin_memcpy(dst, data + offset, size);
+		return;
+	}
+	for (i = 0; i < size; i++)
+		((char *)dst)[i] = ((char *)&value)[(offset + i) % sizeof(value)];
+}
+
+void *tmem_content_modify(struct tmem_page *page)
+{
+	uint64_t content = page->content;
+	void *frame = frame_of(content);
+
+	if (frame)
+		return frame;
+	frame = frame_give(page);
+	if (frame)
+		fill(frame, fill_of(content), TMEM_PAGE_SIZE);
+	return frame;
+}
+
+void *tmem_content_release(struct tmem_page *page)
+{
+	return frame_of(page->content);
+}
