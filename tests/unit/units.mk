@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # One line per unit test: the sources that are linked with tests/unit/test_NAME.c.
 
-tmem_sources := tmem/cell.c tmem/client.c tmem/content.c tmem/frame.c tmem/index.c tmem/ops.c tmem/page.c tmem/pool.c tmem/store.c
+tmem_sources := $(wildcard tmem/*.c)
 unit_test_tmem := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
+unit_test_tmem_content := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_tmem_memory := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_tmem_model := $(tmem_sources) tests/unit/model_host.c tests/unit/model.c
 unit_test_tmem_threads := $(tmem_sources) tests/unit/model_host.c
+unit_test_hypercall := $(tmem_sources) $(wildcard core/vm/hypercall*.c) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_frames := core/frames.c
 unit_test_multiboot2 := boot/multiboot2.c
 unit_test_config := core/config.c
