@@ -9,7 +9,8 @@
 static int (*const formats[])(struct vm *vm, const struct loader_image *image,
 			      struct loader_entry *entry, const char **why) = {
 	bzimage_load,
-	pvh_load,
+	pvh_load, /* before the next: it tells a kernel more */
+	multiboot1_load,
 };
 
 int loader_load(struct vm *vm, const struct loader_image *image, struct loader_entry *entry,
@@ -21,6 +22,6 @@ int loader_load(struct vm *vm, const struct loader_image *image, struct loader_e
 		if (err != -ENOENT)
 			return err;
 	}
-	*why = "is neither a bzImage nor an ELF file with a PVH entry";
+	*why = "is neither a bzImage nor an ELF file with a PVH note nor has a Multiboot 1 header";
 	return -EINVAL;
 }

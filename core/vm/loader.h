@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Loads a kernel into a guest's RAM and says how its first vCPU starts. One file a format:
- * bzimage.c (Linux, 64-bit entry), pvh.c (ELF with a PVH note: test guests, unikernels).
+ * bzimage.c (Linux, 64-bit entry), pvh.c (ELF with a PVH note), multiboot1.c (Multiboot 1 header):
+ * the last two for test guests and unikernels.
  */
 #ifndef CORE_VM_LOADER_H
 #define CORE_VM_LOADER_H
@@ -40,6 +41,8 @@ int bzimage_load(struct vm *vm, const struct loader_image *image, struct loader_
 		 const char **why);
 int pvh_load(struct vm *vm, const struct loader_image *image, struct loader_entry *entry,
 	     const char **why);
+int multiboot1_load(struct vm *vm, const struct loader_image *image, struct loader_entry *entry,
+		    const char **why);
 
 /*
  * vm_acpi_build - write RSDP, XSDT, FADT, MADT and DSDT at VM_ACPI_BASE

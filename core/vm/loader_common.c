@@ -48,6 +48,49 @@ int loader_place_initrd(struct vm *vm, const struct loader_image *image, gpa_t f
 	return vm_write_guest(vm, *base, image->initrd, image->initrd_size);
 }
 
+int loader_check_range(const struct vm *vm, gpa_t gpa, uint64_t size, const char **why)
+{
+	uint64_t ram = vm_ram_below_hole(vm);
+
+	if (gpa < VM_HIGH_RAM) {
+		*why = "a part of the kernel belongs below 1 MiB";
+		return -EINVAL;
+	}
+	if (gpa > ram || size > ram - gpa) {
+		*why = "a part of the kernel does not fit the guest's memory";
+		return -ENOSPC;
+	}
+	return 0;
+}
+
+static int clear_guest(struct vm *vm, gpa_t gpa, uint64_t size)
+{
+	static const uint8_t zeros[PAGE_SIZE];
+
+	while (size > 0) {
+		uint64_t n = size < sizeof(zeros) ? size : sizeof(zeros);
+		int err = vm_write_guest(vm, gpa, zeros, n);
+
+		if (err < 0)
+			return err;
+		gpa += n;
+		size -= n;
+	}
+	return 0;
+}
+
+int loader_write_part(struct vm *vm, gpa_t gpa, const uint8_t *bytes, uint64_t file_size,
+		      uint64_t size, const char **why)
+{
+	int err = vm_write_guest(vm, gpa, bytes, file_size);
+
+	if (err == 0)
+		err = clear_guest(vm, gpa + file_size, size - file_size);
+	if (err < 0)
+		*why = "a part of the kernel does not fit the guest's memory";
+	return err;
+}
+
 void loader_init_state(struct loader_entry *entry, uint32_t code_attr)
 {
 	static const enum segment data[] = {SEG_ES, SEG_SS, SEG_DS, SEG_FS, SEG_GS};

@@ -16,8 +16,8 @@ struct vm;
  * gives to the guest: it may take it back once it has read it.
  */
 #define LOADER_GDT	   0x500ull
-#define LOADER_START_INFO  0x6000ull /* PVH's start info and module list */
-#define LOADER_BOOT_PARAMS 0x7000ull /* Linux's zero page; PVH's memory map */
+#define LOADER_START_INFO  0x6000ull /* start info of PVH and Multiboot, module list */
+#define LOADER_BOOT_PARAMS 0x7000ull /* Linux's zero page; else the memory map */
 #define LOADER_PAGE_TABLES 0x9000ull /* six pages */
 #define LOADER_CMDLINE	   0x20000ull
 #define LOADER_CMDLINE_MAX 0x10000ull /* with the terminating zero */
@@ -60,6 +60,22 @@ int loader_write_cmdline(struct vm *vm, const struct loader_image *image, uint64
  */
 int loader_place_initrd(struct vm *vm, const struct loader_image *image, gpa_t floor, gpa_t limit,
 			gpa_t *base, const char **why);
+
+/*
+ * loader_check_range - whether a part of the kernel may be loaded at a place
+ * @size: bytes of memory, more than 0
+ * Returns 0, or -EINVAL (below 1 MiB) or -ENOSPC (outside the RAM below the hole) with *why.
+ */
+int loader_check_range(const struct vm *vm, gpa_t gpa, uint64_t size, const char **why);
+
+/*
+ * loader_write_part - copy a part of the kernel and clear the memory behind it
+ * @file_size: bytes to copy
+ * @size:	 bytes of memory, at least as many; loader_check_range() has accepted them
+ * Returns 0 or -EFAULT with *why.
+ */
+int loader_write_part(struct vm *vm, gpa_t gpa, const uint8_t *bytes, uint64_t file_size,
+		      uint64_t size, const char **why);
 
 /*
  * loader_init_state - flat segments, no interrupt table, interrupts off, general registers zero

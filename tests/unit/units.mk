@@ -11,9 +11,10 @@ unit_test_hypercall := $(tmem_sources) $(wildcard core/vm/hypercall*.c) tests/un
 unit_test_frames := core/frames.c
 unit_test_multiboot2 := boot/multiboot2.c
 unit_test_config := core/config.c
-loader_sources := core/vm/loader.c core/vm/loader_common.c core/vm/bzimage.c core/vm/pvh.c core/vm/memory_map.c core/vm/memory.c tests/unit/loader_host.c
+loader_sources := core/vm/loader.c core/vm/loader_common.c core/vm/bzimage.c core/vm/elf.c core/vm/pvh.c core/vm/multiboot1.c core/vm/memory_map.c core/vm/memory.c tests/unit/loader_host.c
 unit_test_bzimage := $(loader_sources)
 unit_test_pvh := $(loader_sources)
+unit_test_multiboot1 := $(loader_sources)
 
 dev_sources := core/dev/ioapic.c core/dev/lapic.c core/dev/lapic_ipi.c core/dev/lapic_regs.c core/dev/lapic_timer.c core/dev/uart.c
 virtio_sources := core/dev/virtio_mmio.c core/dev/virtio_queue.c core/dev/virtio_blk.c core/dev/virtio_rng.c
