@@ -19,6 +19,7 @@
 
 #define TAG_END			0
 #define TAG_INFORMATION_REQUEST 1
+#define TAG_FRAMEBUFFER		5
 #define TAG_MODULE_ALIGN	6
 #define TAG_RELOCATABLE		10
 #define TAG_OPTIONAL		1
@@ -49,14 +50,20 @@ multiboot2_header:
 	.long 16
 	.long INFO_MEMORY_MAP, INFO_MODULE
 
-	/*
-	 * What can be missing is asked for politely: GRUB refuses to boot over the others. There is
-	 * no framebuffer tag: it makes GRUB switch modes, over which it stumbles on some machines.
-	 */
+	/* What can be missing is asked for politely: GRUB refuses to boot over the others. */
 	.balign 8
 	.short TAG_INFORMATION_REQUEST, TAG_OPTIONAL
 	.long 20
 	.long INFO_CMDLINE, INFO_RSDP_NEW, INFO_RSDP_OLD
+
+	/*
+	 * Any framebuffer will do, and the text mode as well: a menu that sets gfxpayload=text
+	 * spares GRUB the mode switch, over which it stumbles on some machines.
+	 */
+	.balign 8
+	.short TAG_FRAMEBUFFER, TAG_OPTIONAL
+	.long 20
+	.long 0, 0, 0 /* width, height, depth: no preference */
 
 	.balign 8
 	.short TAG_MODULE_ALIGN, 0

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 # What the menu below needs; grub-mkrescue would otherwise copy, and GRUB search, all of them.
-GRUB_MODULES = "multiboot2 normal boot iso9660 part_msdos part_gpt search serial terminal echo"
+GRUB_MODULES = (
+    "multiboot2 normal boot iso9660 part_msdos part_gpt search serial terminal echo test all_video"
+)
 
-# all_video: on UEFI systems without a UART the framebuffer is Tidepool's console.
 GRUB_HEADER = """\
 serial --unit=0 --speed=115200
 terminal_input serial console
@@ -31,6 +32,17 @@ set timeout=0
 set default=0
 
 menuentry Tidepool {
+"""
+
+# The screen that GRUB leaves is Tidepool's console where there is no serial port. Under BIOS that is
+# the text mode, since some video BIOSes crash in a mode switch. UEFI has none: there GRUB needs a
+# driver for the framebuffer. Behind the command multiboot2, which sets gfxpayload itself.
+GRUB_SCREEN = """\
+	if [ "$grub_platform" = efi ]; then
+		insmod all_video
+	else
+		set gfxpayload=text
+	fi
 """
 
 
@@ -56,7 +68,7 @@ def _checked_words(words: str) -> str:
 def _menu(kernel: str, cmdline: str, modules: Iterable[tuple[str, str]]) -> str:
     lines = [f"\tmultiboot2 /boot/{kernel} {_checked_words(cmdline)}".rstrip()]
     lines += [f"\tmodule2 /boot/{name} {_checked_words(words)}".rstrip() for name, words in modules]
-    lines.append("\tboot")
+    lines.append(GRUB_SCREEN + "\tboot")
     return GRUB_HEADER + "\n".join(lines) + "\n}\n"
 
 

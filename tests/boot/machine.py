@@ -115,14 +115,20 @@ class Machine:
         return self.output()
 
 
+OVMF = "/usr/share/OVMF/OVMF_CODE.fd"
+
+
 class Qemu(Machine):
     """QEMU's TCG: AMD SVM with nested paging."""
 
     vendor = "svm"
 
-    def __init__(self, modules: list[Module], *, icount: bool = False, **options) -> None:
+    def __init__(
+        self, modules: list[Module], *, icount: bool = False, firmware: str = "bios", **options
+    ) -> None:
         super().__init__(modules, **options)
         self.icount = icount
+        self.firmware = firmware
 
     def _start(self) -> None:
         accel = "tcg" if self.icount or self.cpus == 1 else "tcg,thread=multi"
@@ -132,6 +138,8 @@ class Qemu(Machine):
         command += ["-cdrom", str(self.iso)]
         if self.icount:
             command += ["-icount", "shift=0"]
+        if self.firmware == "uefi":
+            command += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}"]
         self.console = pexpect.spawn(
             "qemu-system-x86_64", command, encoding="utf-8", codec_errors="replace"
         )
