@@ -30,12 +30,14 @@ enum option_id {
 	OPTION_TMEM,
 	OPTION_ON_RESET,
 	OPTION_ON_CRASH,
+	OPTION_TESTDEV,
 	OPTION_COUNT
 };
 
-/* The words of a kernel line that carry a value. */
+/* The words of a kernel line. */
 struct option {
 	const char *prefix;
+	bool flag; /* is the whole word: no value follows, being there is 1 */
 	const char *const
 		*choices; /* instead of a number: words, by their values; NULL-terminated */
 	bool size;	  /* K, M and G may follow the digits */
@@ -78,6 +80,7 @@ static const struct option options[OPTION_COUNT] = {
 	[OPTION_ON_CRASH] = {.prefix = "on_crash=",
 			     .choices = then_words,
 			     .expected = "restart or stop"},
+	[OPTION_TESTDEV] = {.prefix = "testdev", .flag = true},
 };
 _Static_assert(CONFIG_MEMORY_MIN == 4 * MIB && CONFIG_MEMORY_MAX == 512 * GIB &&
 		       BLOCK_SIZE == 2 * MIB,
@@ -237,6 +240,10 @@ static bool parse_choice(struct word word, const char *const *choices, uint64_t 
 
 static bool option_accepts(const struct option *option, struct word word, uint64_t *value)
 {
+	if (option->flag) {
+		*value = 1;
+		return true;
+	}
 	if (option->choices)
 		return parse_choice(word, option->choices, value);
 	return parse_number(word, option->size, value) && *value >= option->min &&
@@ -252,8 +259,8 @@ static bool parse_options(struct parser *parser, struct line *line, uint64_t val
 	for (;;) {
 		struct word word = next_word(&line->rest);
 		const char *complaint = "expected ";
-		const char *expected = "memory=, vcpus=, weight=, tmem=, on_reset=, on_crash=, or "
-				       "-- and the kernel's command line";
+		const char *expected = "memory=, vcpus=, weight=, tmem=, on_reset=, on_crash=, "
+				       "testdev, or -- and the kernel's command line";
 		bool accepted = false;
 
 		if (word.len == 0 || word_is(word, "--"))
@@ -261,7 +268,8 @@ static bool parse_options(struct parser *parser, struct line *line, uint64_t val
 		for (unsigned int i = 0; i < OPTION_COUNT; i++) {
 			struct word value;
 
-			if (!word_has_prefix(word, options[i].prefix, &value))
+			if (!word_has_prefix(word, options[i].prefix, &value) ||
+			    (options[i].flag && value.len > 0))
 				continue;
 			if (given[i]) {
 				complaint = "given twice; expected it ";
@@ -305,6 +313,7 @@ static bool parse_kernel(struct parser *parser, struct line *line, struct word k
 	guest->tmem_cap = values[OPTION_TMEM];
 	guest->on_reset = (enum config_then)values[OPTION_ON_RESET];
 	guest->on_crash = (enum config_then)values[OPTION_ON_CRASH];
+	guest->testdev = values[OPTION_TESTDEV];
 	return good;
 }
 

@@ -36,6 +36,7 @@ struct guest_config {
 	uint32_t vcpus;
 	uint32_t weight;
 	enum config_then on_reset, on_crash;
+	bool testdev; /* "testdev": it has the ports of core/dev/testdev.h */
 };
 
 enum config_when_idle { CONFIG_IDLE_HALT, CONFIG_IDLE_POWEROFF };

@@ -6,6 +6,7 @@
 #include "core/dev/ioapic.h"
 #include "core/dev/lapic.h"
 #include "core/dev/power.h"
+#include "core/dev/testdev.h"
 #include "core/dev/uart.h"
 #include "core/vm/vcpu.h"
 #include "core/vm/vm.h"
@@ -33,9 +34,12 @@ static void write_uart(struct vm *vm, uint16_t port, uint8_t value)
 /* All devices on ports have 8-bit registers. */
 struct port_range {
 	uint16_t first, last;
-	bool whole; /* answers byte accesses only: is no part of a wider register around it */
+	bool whole;   /* answers byte accesses only: is no part of a wider register around it */
+	bool testdev; /* there only for guests with the module word testdev */
 	uint8_t (*read)(struct vm *vm, uint16_t port);
 	void (*write)(struct vm *vm, uint16_t port, uint8_t value);
+	/* Instead of write: takes the whole of an access of any width that starts at first. */
+	void (*write_whole)(struct vm *vm, uint32_t value);
 };
 
 static const struct port_range ports[] = {
@@ -44,6 +48,19 @@ static const struct port_range ports[] = {
 		.last = POWER_PORT_KEYBOARD,
 		.read = power_read,
 		.write = power_write,
+	},
+	{
+		.first = TESTDEV_PORT_DEBUG,
+		.last = TESTDEV_PORT_DEBUG,
+		.testdev = true,
+		.read = testdev_read_debug,
+		.write = testdev_write_debug,
+	},
+	{
+		.first = TESTDEV_PORT_EXIT,
+		.last = TESTDEV_PORT_EXIT,
+		.testdev = true,
+		.write_whole = testdev_write_exit,
 	},
 	{
 		.first = UART_PORT,
@@ -68,25 +85,31 @@ static const struct port_range ports[] = {
 };
 
 /* @port may be beyond 0xffff, where a wide access at the end of the port space reaches. */
-static const struct port_range *find_port(unsigned int port, unsigned int size)
+static const struct port_range *find_port(const struct vm *vm, unsigned int port, unsigned int size)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
 		const struct port_range *range = &ports[i];
 
-		if (port >= range->first && port <= range->last)
-			return range->whole && size != 1 ? NULL : range;
+		if (port < range->first || port > range->last)
+			continue;
+		if ((range->whole && size != 1) || (range->testdev && !vm->config->testdev))
+			return NULL;
+		return range;
 	}
 	return NULL;
 }
 
 uint32_t bus_io_read(struct vcpu *vcpu, uint16_t port, unsigned int size)
 {
+	struct vm *vm = vcpu->vm;
 	uint32_t value = 0;
 
 	for (unsigned int i = 0; i < size && i < IO_SIZE_MAX; i++) {
-		const struct port_range *range = find_port(port + i, size);
-		uint8_t byte = range ? range->read(vcpu->vm, (uint16_t)(port + i)) : UINT8_MAX;
+		const struct port_range *range = find_port(vm, port + i, size);
+		uint8_t byte = UINT8_MAX;
 
+		if (range && range->read)
+			byte = range->read(vm, (uint16_t)(port + i));
 		value |= (uint32_t)byte << (i * 8);
 	}
 	return value;
@@ -94,11 +117,17 @@ uint32_t bus_io_read(struct vcpu *vcpu, uint16_t port, unsigned int size)
 
 void bus_io_write(struct vcpu *vcpu, uint16_t port, unsigned int size, uint32_t value)
 {
-	for (unsigned int i = 0; i < size && i < IO_SIZE_MAX; i++) {
-		const struct port_range *range = find_port(port + i, size);
+	struct vm *vm = vcpu->vm;
+	const struct port_range *range = find_port(vm, port, size);
 
-		if (range)
-			range->write(vcpu->vm, (uint16_t)(port + i), (uint8_t)(value >> (i * 8)));
+	if (range && range->write_whole) {
+		range->write_whole(vm, value & (uint32_t)(BIT(size * 8) - 1));
+		return;
+	}
+	for (unsigned int i = 0; i < size && i < IO_SIZE_MAX; i++) {
+		range = find_port(vm, port + i, size);
+		if (range && range->write)
+			range->write(vm, (uint16_t)(port + i), (uint8_t)(value >> (i * 8)));
 	}
 }
 

@@ -145,8 +145,8 @@ static void append(struct vm *vm, char c)
 	uart->line[uart->line_len++] = c;
 }
 
-/* Takes one byte of output. A newline also ends any escape sequence, so that none hides a line. */
-static void print(struct vm *vm, uint8_t byte)
+/* A newline also ends any escape sequence, so that none hides a line. */
+void uart_print(struct vm *vm, uint8_t byte)
 {
 	struct uart *uart = &vm->uart;
 
@@ -212,7 +212,7 @@ static void transmit(struct vm *vm, uint8_t byte)
 	if (uart->mcr & MCR_LOOP)
 		queue_input(uart, byte, uart->fcr & FCR_ENABLE ? UART_FIFO : 1);
 	else
-		print(vm, byte);
+		uart_print(vm, byte);
 	uart->thr_empty_pending = true;
 	update_line(vm);
 }

@@ -37,6 +37,12 @@ void uart_reset(struct uart *uart);
 uint8_t uart_read(struct vm *vm, unsigned int reg);
 void uart_write(struct vm *vm, unsigned int reg, uint8_t value);
 
+/*
+ * uart_print - one byte of output, as if the guest had sent it; also for other devices that print
+ * Context: vm->lock held.
+ */
+void uart_print(struct vm *vm, uint8_t byte);
+
 /* uart_receive - a byte for the guest; dropped (overrun) when its buffer is full. vm->lock held. */
 void uart_receive(struct vm *vm, uint8_t byte);
 

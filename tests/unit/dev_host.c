@@ -9,6 +9,7 @@
 
 struct host host;
 struct vm host_vm;
+struct guest_config host_config;
 struct vcpu host_vcpus[CONFIG_MAX_VCPUS];
 uint32_t tsc_khz;
 
@@ -16,6 +17,8 @@ void host_reset(void)
 {
 	memset(&host, 0, sizeof(host));
 	memset(&host_vm, 0, sizeof(host_vm));
+	memset(&host_config, 0, sizeof(host_config));
+	host_vm.config = &host_config;
 	memset(host_vcpus, 0, sizeof(host_vcpus));
 	tsc_khz = HOST_TSC_KHZ;
 	host.now = 1000000;

@@ -25,6 +25,7 @@ struct host {
 
 extern struct host host;
 extern struct vm host_vm;
+extern struct guest_config host_config; /* its configuration */
 extern struct vcpu host_vcpus[CONFIG_MAX_VCPUS];
 
 /* host_reset - a guest named "web" with CONFIG_MAX_VCPUS vCPUs; all devices in power-on state. */

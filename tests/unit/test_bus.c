@@ -64,6 +64,59 @@ static void test_uart(void **state)
 	assert_string_equal(host.console, "web| x\n");
 }
 
+static void test_testdev(void **state)
+{
+	(void)state;
+	/* Without the module word there is nothing. */
+	bus_io_write(cpu, 0xf4, 4, 7);
+	bus_io_write(cpu, 0xe9, 1, 'x');
+	bus_io_write(cpu, 0xe9, 1, '\n');
+	assert_int_equal(bus_io_read(cpu, 0xe9, 1), 0xff);
+	assert_int_equal(bus_io_read(cpu, 0xf4, 4), 0xffffffff);
+	assert_int_equal(host.stops, 0);
+	assert_int_equal(host.console_writes, 0);
+
+	host_config.testdev = true;
+	assert_int_equal(bus_io_read(cpu, 0xe9, 1), 0xe9);
+	assert_int_equal(bus_io_read(cpu, 0xe9, 2), 0xffe9);
+	assert_int_equal(bus_io_read(cpu, 0xf4, 1), 0xff);
+	bus_io_write(cpu, 0xe9, 1, 'o');
+	bus_io_write(cpu, 0x3f8, 1, 'k'); /* both devices write the same line */
+	bus_io_write(cpu, 0xe9, 1, 0x1b); /* and neither reaches the operator's terminal */
+	bus_io_write(cpu, 0xe9, 1, '[');
+	bus_io_write(cpu, 0xe9, 1, 'A');
+	bus_io_write(cpu, 0xe9, 1, '\n');
+	assert_string_equal(host.console, "web| ok\n");
+	assert_int_equal(host.stops, 0);
+
+	bus_io_write(cpu, 0xf3, 4, 0xffffffff); /* only reaches over the exit port */
+	bus_io_write(cpu, 0xf5, 1, 1);
+	assert_int_equal(host.stops, 0);
+	bus_io_write(cpu, 0xf4, 4, 4000000000u);
+	assert_int_equal(host.stops, 1);
+	assert_string_equal(host.stop_reason, "testdev exit value 4000000000");
+}
+
+static void test_testdev_widths(void **state)
+{
+	static const struct {
+		unsigned int size;
+		const char *reason;
+	} widths[] = {
+		{1, "testdev exit value 131"},
+		{2, "testdev exit value 33667"},
+		{4, "testdev exit value 2156036995"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(widths); i++) {
+		host_reset();
+		host_config.testdev = true;
+		bus_io_write(cpu, 0xf4, widths[i].size, 0x80828383);
+		assert_string_equal(host.stop_reason, widths[i].reason);
+	}
+}
+
 static void test_uart_interrupt_arrives(void **state)
 {
 	(void)state;
@@ -187,6 +240,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_unknown_ports, setup, check_unlocked),
 		cmocka_unit_test_setup_teardown(test_uart, setup, check_unlocked),
+		cmocka_unit_test_setup_teardown(test_testdev, setup, check_unlocked),
+		cmocka_unit_test_setup_teardown(test_testdev_widths, setup, check_unlocked),
 		cmocka_unit_test_setup_teardown(test_uart_interrupt_arrives, setup, check_unlocked),
 		cmocka_unit_test_setup_teardown(test_power_off, setup, check_unlocked),
 		cmocka_unit_test_setup_teardown(test_reset, setup, check_unlocked),

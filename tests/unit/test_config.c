@@ -74,7 +74,7 @@ static void test_good_lines(void **state)
 	(void)state;
 	begin();
 	module("web  kernel memory=512M\tvcpus=16 weight=2 tmem=256M "
-	       "on_reset=stop on_crash=restart --  console=ttyS0  quiet -- x");
+	       "on_reset=stop on_crash=restart testdev --  console=ttyS0  quiet -- x");
 	module("db-1_x kernel");
 	module("web initrd");
 	strcpy(boot.cmdline, " idle=poweroff ");
@@ -93,6 +93,7 @@ static void test_good_lines(void **state)
 	assert_int_equal(config.guests[0].tmem_cap, 256 * MIB);
 	assert_int_equal(config.guests[0].on_reset, CONFIG_STOP);
 	assert_int_equal(config.guests[0].on_crash, CONFIG_RESTART);
+	assert_true(config.guests[0].testdev);
 
 	assert_string_equal(config.guests[1].name, "db-1_x");
 	assert_null(config.guests[1].initrd);
@@ -103,6 +104,7 @@ static void test_good_lines(void **state)
 	assert_true(config.guests[1].tmem_cap == UINT64_MAX);
 	assert_int_equal(config.guests[1].on_reset, CONFIG_RESTART);
 	assert_int_equal(config.guests[1].on_crash, CONFIG_STOP);
+	assert_false(config.guests[1].testdev);
 }
 
 static void test_sizes(void **state)
@@ -170,11 +172,17 @@ static void test_sentences(void **state)
 	assert_fault("web kernl", "module 1 (web): \"kernl\": expected kernel or initrd");
 	assert_fault("web kernel quiet",
 		     "module 1 (web): \"quiet\": expected memory=, vcpus=, weight=, tmem=, "
-		     "on_reset=, on_crash=, or -- and "
+		     "on_reset=, on_crash=, testdev, or -- and "
 		     "the kernel's command line");
-	assert_fault("web kernel memory", "module 1 (web): \"memory\": expected memory=, vcpus=, "
-					  "weight=, tmem=, on_reset=, on_crash=, or -- and the "
-					  "kernel's command line");
+	assert_fault("web kernel memory",
+		     "module 1 (web): \"memory\": expected memory=, vcpus=, "
+		     "weight=, tmem=, on_reset=, on_crash=, testdev, or -- and the "
+		     "kernel's command line");
+	assert_fault("web kernel testdev=1",
+		     "module 1 (web): \"testdev=1\": expected memory=, vcpus=, weight=, tmem=, "
+		     "on_reset=, on_crash=, testdev, or -- and the kernel's command line");
+	assert_fault("web kernel testdev testdev",
+		     "module 1 (web): \"testdev\": given twice; expected it once a line");
 	assert_fault("web kernel on_crash=reboot",
 		     "module 1 (web): \"on_crash=reboot\": expected restart or stop");
 	assert_fault("web kernel on_reset=",

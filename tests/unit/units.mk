@@ -28,7 +28,7 @@ unit_test_lapic_smp :=
 unit_test_ioapic := core/dev/ioapic.c tests/unit/dev_host.c
 unit_test_uart := core/dev/uart.c tests/unit/dev_host.c
 unit_test_power := core/dev/power.c $(dev_sources) tests/unit/dev_host.c
-unit_test_bus := core/dev/bus.c core/dev/power.c $(virtio_sources) $(dev_sources) tests/unit/dev_host.c
+unit_test_bus := core/dev/bus.c core/dev/power.c core/dev/testdev.c $(virtio_sources) $(dev_sources) tests/unit/dev_host.c
 unit_test_vmacpi := core/vm/acpi.c
 
 svm_sources := arch/x86_64/svm/exits.c arch/x86_64/svm/inject.c arch/x86_64/svm/maps.c arch/x86_64/svm/npt.c arch/x86_64/svm/vmcb.c
