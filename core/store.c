@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/store.h"
+#include "arch/x86_64/cpu/copy.h"
 #include "arch/x86_64/cpu/platform.h"
 #include "core/console.h"
 #include "core/errno.h"
@@ -31,8 +32,8 @@ int store_init(void)
 	struct tmem_host host = {
 		.block_alloc = store_block_alloc,
 		.block_free = block_free,
-		.page_put = platform_copy_page,
-		.page_get = platform_copy_page,
+		.page_put = copy_page_past_cache,
+		.page_get = copy_page_cached,
 		.relax = store_relax,
 		.hash_seed = {platform_random(), platform_random()},
 	};

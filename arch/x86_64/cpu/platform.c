@@ -4,7 +4,6 @@
 #include "arch/x86_64/cpu/cpu.h"
 #include "arch/x86_64/cpu/lapic.h"
 #include "arch/x86_64/cpu/memmap.h"
-#include "arch/x86_64/cpu/memory.h"
 #include "arch/x86_64/cpu/paging.h"
 #include "arch/x86_64/cpu/percpu.h"
 #include "arch/x86_64/cpu/power.h"
@@ -110,8 +109,8 @@ static void init_control_registers(void)
 	uint64_t cr4 = CR4_PAE | CR4_MCE | CR4_DE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 
 	/*
-	 * The hypervisor uses no vector register itself. OSFXSR and OSXSAVE are for switching the
-	 * guests' and for routines that save what they use.
+	 * The hypervisor is compiled without vector registers. OSFXSR and OSXSAVE are for switching
+	 * the guests' and for routines that save what they use (cpu/copy.c).
 	 */
 	if (features & CPUID_1_ECX_XSAVE)
 		cr4 |= CR4_OSXSAVE;
@@ -182,9 +181,4 @@ uint64_t platform_random(void)
 	value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9ull;
 	value = (value ^ value >> 27) * 0x94d049bb133111ebull;
 	return value ^ value >> 31;
-}
-
-void platform_copy_page(void *dst, const void *src)
-{
-	memory_copy_up(dst, src, PAGE_SIZE);
 }

@@ -50,7 +50,4 @@ uint64_t platform_wallclock(void);
 /* platform_random - 64 bits from RDRAND, or the TSC's jitter where there is none. */
 uint64_t platform_random(void);
 
-/* platform_copy_page - one 4 KiB page between aligned, non-overlapping buffers. */
-void platform_copy_page(void *dst, const void *src);
-
 #endif
