@@ -122,9 +122,15 @@ test-svm test-vmx: test-%: all deps-run deps-test
 
 # ---- figures ------------------------------------------------------------------------------------
 
-.PHONY: bench
-bench: all deps-run deps-test
+-include tests/bench/rules.mk
+
+# The host's part, the page store alone, then what the exit path costs in the emulators.
+.PHONY: bench bench-store
+bench: all deps-run deps-test bench-store
 	@$(PYTHON) tests/bench/exits.py
+
+bench-store: deps-build $(BENCH)/store
+	@$(BENCH)/store
 
 # ---- run it -------------------------------------------------------------------------------------
 
@@ -164,5 +170,6 @@ help:
 	@echo 'make iso        the same as build/tidepool.iso, for a real machine'
 	@echo 'make test       everything; test-unit, test-boot, test-svm, test-vmx: a part'
 	@echo 'make bench      the figures, one "name value unit" a line'
+	@echo 'make bench-store the figures of the page store alone, on this machine; a minute'
 	@echo 'make lint       formatting, headers, licences, clang; make format mends the first'
 	@echo 'make clean      remove what was built; distclean: also what was fetched'

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The parts of the store's benchmark, and what they share. */
+#ifndef TESTS_BENCH_STORE_PARTS_H
+#define TESTS_BENCH_STORE_PARTS_H
+
+#include <stdint.h>
+
+#include <tidepool/abi.h>
+
+#include "tmem/tmem.h"
+
+#define EPHEMERAL  TIDEPOOL_POOL_VERSION
+#define PERSISTENT (TIDEPOOL_POOL_VERSION | TIDEPOOL_POOL_PERSISTENT)
+
+#define PAGES_PER_OBJECT 16u
+
+/* Name page @n: objects as files are, of 16 pages. */
+static inline struct tmem_key key_of(uint64_t n)
+{
+	return (struct tmem_key){.oid = {n / PAGES_PER_OBJECT, 7, 0},
+				 .index = n % PAGES_PER_OBJECT};
+}
+
+/* Ends the program, saying where, if the store did not do what a figure is about. */
+void must(int64_t ret, int64_t wanted, const char *what);
+
+struct tmem_client *client_create(uint64_t cap);
+void client_destroy(struct tmem_client *client);
+uint64_t pool_create(struct tmem_client *client, uint64_t flags);
+
+/* What an operation costs beside a copy. Context: host_start() was called; so for the next two. */
+void store_operations(void);
+
+/* The longest call of those that are done in steps; memory for metadata. */
+void store_bounds(void);
+
+/* What two threads do together, beside what two threads copy. */
+void store_threads(void);
+
+/* What it costs to find a page, in loads from memory. Context: without host_start(). */
+void store_lookups(void);
+
+#endif
