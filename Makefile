@@ -120,6 +120,11 @@ test-boot: all deps-run deps-test
 test-svm test-vmx: test-%: all deps-run deps-test
 	$(PYTHON) tools/run_tests.py boot -k $*
 
+# One tiny boot on every processor model that the emulators have.
+.PHONY: test-models
+test-models: all deps-run deps-test
+	$(PYTHON) tools/run_tests.py boot --all-models -k test_models
+
 # ---- figures ------------------------------------------------------------------------------------
 
 -include tests/bench/rules.mk
@@ -169,6 +174,7 @@ help:
 	@echo 'make run        boot two Debian guests that swap into the store (ENGINE=qemu|bochs|kvm)'
 	@echo 'make iso        the same as build/tidepool.iso, for a real machine'
 	@echo 'make test       everything; test-unit, test-boot, test-svm, test-vmx: a part'
+	@echo 'make test-models  a tiny boot on every processor model of the emulators'
 	@echo 'make bench      the figures, one "name value unit" a line'
 	@echo 'make bench-store the figures of the page store alone, on this machine; a minute'
 	@echo 'make lint       formatting, headers, licences, clang; make format mends the first'

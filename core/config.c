@@ -458,9 +458,12 @@ static void parse_boot_line(struct parser *parser)
 			parser->config->when_idle = CONFIG_IDLE_HALT;
 		else if (word_is(word, "idle=poweroff"))
 			parser->config->when_idle = CONFIG_IDLE_POWEROFF;
+		else if (word_is(word, "mitigations=off"))
+			parser->config->mitigations_off = true;
 		else
 			fault_in_boot_line(parser, word,
-					   "ignored; expected idle=halt or idle=poweroff");
+					   "ignored; expected idle=halt, idle=poweroff or "
+					   "mitigations=off");
 	}
 	if (parser->boot->cmdline_cut)
 		fault_in_boot_line(parser, last,

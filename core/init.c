@@ -3,6 +3,7 @@
  * Start reading here: what happens from GRUB's hand-over to the first guest instruction, in order.
  */
 #include "core/init.h"
+#include "arch/x86_64/cpu/mitigations.h"
 #include "arch/x86_64/cpu/paging.h"
 #include "arch/x86_64/cpu/percpu.h"
 #include "arch/x86_64/cpu/platform.h"
@@ -43,7 +44,7 @@ static void init_secondary_cpu(void)
 	bool usable;
 
 	platform_init_cpu();
-	usable = virt->cpu_check() == 0 && virt->cpu_enable(this_cpu()) == 0;
+	usable = mitigations_init_cpu() == 0 && virt->cpu_check() == 0 && virt->cpu_enable(this_cpu()) == 0;
 	if (usable)
 		sched_init_cpu();
 	smp_cpu_ready(usable);
@@ -87,13 +88,14 @@ static void init_on_own_stack(void)
 	if (platform_init(&boot) < 0) /* ACPI, local APIC, TSC */
 		give_up();
 	platform_init_cpu();
-	if (virt_select() < 0 || virt->cpu_enable(this_cpu()) < 0)
+	config_parse(&boot, &config, report_config_fault);
+	mitigations_init(config.mitigations_off); /* backends choose by it how to enter guests */
+	if (mitigations_init_cpu() < 0 || virt_select() < 0 || virt->cpu_enable(this_cpu()) < 0)
 		give_up();
 	policy_init(); /* what guests see of the processor: needs TSC frequency and backend */
 	sched_init_cpu();
 	cpus = smp_start_cpus(init_secondary_cpu);
 
-	config_parse(&boot, &config, report_config_fault);
 	vms_set_when_idle(config.when_idle);
 	if (store_init() < 0) /* before guests: their accounts are in it */
 		give_up();

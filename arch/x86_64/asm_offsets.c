@@ -39,6 +39,7 @@ void asm_offsets(void)
 	DEFINE(VCPU_HOST_SP, offsetof(struct arch_vcpu, host_sp));
 	DEFINE(VCPU_LAUNCHED, offsetof(struct arch_vcpu, launched));
 	DEFINE(VCPU_FAST_CALLS, offsetof(struct arch_vcpu, fast_calls));
+	DEFINE(VCPU_SPEC_CTRL, offsetof(struct arch_vcpu, spec_ctrl));
 	DEFINE(VCPU_CONTROL, offsetof(struct arch_vcpu, control));
 	DEFINE(VCPU_CONTROL_PA, offsetof(struct arch_vcpu, control_pa));
 	DEFINE(VCPU_SCRATCH, offsetof(struct arch_vcpu, scratch));

@@ -108,26 +108,6 @@ def refusal(machine: Machine) -> str:
         return machine.output()
 
 
-def test_cpu_without_svm() -> None:
-    text = refusal(Qemu([tiny("spin")], model="EPYC,-svm", cpus=1, limit=60))
-    assert re.search(r"tidepool: .*(SVM|AMD-V)", text)
-
-
-def test_cpu_without_npt() -> None:
-    text = refusal(Qemu([tiny("spin")], model="EPYC,+svm,-npt", cpus=1, limit=60))
-    assert re.search(r"tidepool: .*nested pag", text, re.IGNORECASE)
-
-
-def test_cpu_without_ept() -> None:
-    text = refusal(Bochs([tiny("spin")], model="core2_penryn_t9600", cpus=1, limit=60))
-    assert re.search(r"tidepool: .*EPT", text)
-
-
-def test_cpu_without_unrestricted_guest() -> None:
-    text = refusal(Bochs([tiny("spin")], model="corei5_lynnfield_750", cpus=1, limit=60))
-    assert re.search(r"tidepool: .*unrestricted", text, re.IGNORECASE)
-
-
 def test_too_little_memory() -> None:
     """A machine with hardly any RAM gets a sentence, not a crash."""
     text = refusal(Qemu([tiny("spin")], memory=16, cpus=1, limit=60))

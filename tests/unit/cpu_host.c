@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/x86_64/cpu/mitigations.h"
 #include "arch/x86_64/cpu/msr.h"
 #include "arch/x86_64/cpu/platform.h"
 #include "arch/x86_64/vcpu/host.h"
@@ -263,4 +264,9 @@ void lapic_tsc_changed(struct vcpu *vcpu)
 {
 	(void)vcpu;
 	host.deadline_updates++;
+}
+
+uint64_t mitigations_host_spec_ctrl(void)
+{
+	return host.host_spec_ctrl;
 }

@@ -43,6 +43,7 @@ struct host {
 	uint8_t cpl;
 	unsigned int offset_updates;   /* virt->set_tsc_offset() */
 	unsigned int deadline_updates; /* lapic_tsc_changed() */
+	uint64_t host_spec_ctrl;       /* mitigations_host_spec_ctrl() */
 	unsigned int rdmsr_count;      /* host_rdmsr() */
 	uint32_t wrmsr_number;	       /* host_wrmsr(), the last */
 	uint64_t wrmsr_value;

@@ -77,11 +77,12 @@ static void test_good_lines(void **state)
 	       "on_reset=stop on_crash=restart testdev --  console=ttyS0  quiet -- x");
 	module("db-1_x kernel");
 	module("web initrd");
-	strcpy(boot.cmdline, " idle=poweroff ");
+	strcpy(boot.cmdline, " idle=poweroff mitigations=off ");
 	parse();
 	assert_int_equal(sentence_count, 0);
 	assert_int_equal(config.guest_count, 2);
 	assert_int_equal(config.when_idle, CONFIG_IDLE_POWEROFF);
+	assert_true(config.mitigations_off);
 
 	assert_string_equal(config.guests[0].name, "web");
 	assert_ptr_equal(config.guests[0].kernel, &boot.modules[0]);
@@ -326,10 +327,10 @@ static void test_boot_line(void **state)
 	parse();
 	assert_int_equal(sentence_count, 2);
 	assert_string_equal(sentences[0],
-			    "boot line: \"idel=poweroff\": ignored; expected idle=halt "
-			    "or idle=poweroff");
-	assert_string_equal(sentences[1], "boot line: \"idle=now\": ignored; expected idle=halt or "
-					  "idle=poweroff");
+			    "boot line: \"idel=poweroff\": ignored; expected idle=halt, "
+			    "idle=poweroff or mitigations=off");
+	assert_string_equal(sentences[1], "boot line: \"idle=now\": ignored; expected idle=halt, "
+					  "idle=poweroff or mitigations=off");
 	assert_int_equal(config.when_idle, CONFIG_IDLE_HALT);
 	assert_int_equal(config.guest_count, 1);
 

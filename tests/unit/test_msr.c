@@ -337,6 +337,11 @@ static void test_spec_ctrl(void **state)
 	expect_write(MSR_SPEC_CTRL, 7, 0);
 	assert_int_equal(read_msr(MSR_SPEC_CTRL), 7);
 	assert_int_equal(host.wrmsr_value, 7);
+	host.host_spec_ctrl = SPEC_CTRL_IBRS; /* stays set, whatever the guest sees */
+	expect_write(MSR_SPEC_CTRL, 2, 0);
+	assert_int_equal(read_msr(MSR_SPEC_CTRL), 2);
+	assert_int_equal(host.wrmsr_value, 3);
+	expect_write(MSR_SPEC_CTRL, 7, 0);
 	expect_write(MSR_SPEC_CTRL, 8, -EINVAL);
 	assert_int_equal(read_msr(MSR_SPEC_CTRL), 7);
 	host.wrmsr_count = 0;

@@ -12,21 +12,51 @@
  * VMRUN itself switches RAX, RSP, RIP, RFLAGS, CS, SS, DS, ES, GDTR, IDTR, CR0, CR3, CR4 and EFER
  * (15.5.1, 15.6), so RAX and RSP are the host's right after it.
  *
+ * Speculation (docs/security.md): what a CPU asks for is in variants of the whole, of which one is
+ * chosen at boot, so that no branch decides about it. The RETs of a hypercall take what CALLs after
+ * the exit have put on the return stack; the guest's entries could be used by the first one beyond
+ * those, at the end of .Lleave, and are overwritten there.
+ *
  * Documents: APM vol. 2, chapter 15 "Secure Virtual Machine".
  */
+#include "arch/x86_64/cpu/mitigations.h"
+#include "arch/x86_64/cpu/msr.h"
 #include "arch/x86_64/svm/vmcb.h"
 #include "asm_offsets.h"
 
-/* Stack of svm_enter, from RSP up */
+/* Stack of svm_enter_N, from RSP up */
 #define FRAME_VCPU	0
 #define FRAME_HOST_AREA 8
 #define FRAME_SIZE	24 /* 6 registers, this, and the return address: RSP is a multiple of 16 */
 
 	.text
-	.globl svm_enter
-	.type svm_enter, @function
+
+/* SPEC_CTRL := the guest's value, with \bits set too. RDI: the vCPU. Clobbers RAX, RCX, RDX. */
+.macro write_spec_ctrl bits=0
+	movl	VCPU_SPEC_CTRL(%rdi), %eax
+	.if	\bits
+	orl	$\bits, %eax
+	.endif
+	movl	$MSR_SPEC_CTRL, %ecx
+	xorl	%edx, %edx
+	wrmsr
+.endm
+
+/* Calls that are never returned from; speculation stops at INT3. */
+.macro fill_rsb
+	.rept	RSB_ENTRIES
+	call	9f
+	int3
+9:
+	.endr
+	addq	$8 * RSB_ENTRIES, %rsp
+	lfence
+.endm
+
+.macro world_switch variant
+	.type svm_enter_\variant, @function
 	.balign 64
-svm_enter:
+svm_enter_\variant:
 	pushq	%rbp
 	pushq	%rbx
 	pushq	%r12
@@ -43,7 +73,10 @@ svm_enter:
 	vmload	%rax
 
 	/* RDI: the vCPU */
-.Lenter:
+.Lenter_\variant:
+	.if	(\variant) & SWITCH_IBRS
+	write_spec_ctrl
+	.endif
 	movq	VCPU_CONTROL_PA(%rdi), %rax
 	movq	VCPU_RCX(%rdi), %rcx
 	movq	VCPU_RDX(%rdi), %rdx
@@ -96,9 +129,12 @@ svm_enter:
 	xorl	%r15d, %r15d
 	movq	%rax, %rdi
 	movq	VCPU_CONTROL(%rdi), %rbx
+	.if	(\variant) & SWITCH_IBRS
+	write_spec_ctrl SPEC_CTRL_IBRS
+	.endif
 
 	cmpl	$VMEXIT_VMMCALL, VMCB_EXIT_CODE(%rbx)
-	jne	.Lleave
+	jne	.Lleave_\variant
 
 	/* hypercall_fast(vcpu, cpl) reads and answers arch.gpr[]; RAX is in the VMCB. */
 	movq	VMCB_RAX(%rbx), %rax
@@ -113,9 +149,12 @@ svm_enter:
 	/* The instruction is over: so is an STI's shadow, and an event injected before it. */
 	movq	$0, VMCB_INTERRUPT_SHADOW(%rbx)
 	movq	$0, VMCB_EVENT_INJ(%rbx)
-	jmp	.Lenter
+	jmp	.Lenter_\variant
 
-.Lleave:
+.Lleave_\variant:
+	.if	(\variant) & SWITCH_RSB
+	fill_rsb
+	.endif
 	movq	VCPU_CONTROL_PA(%rdi), %rax
 	vmsave	%rax
 	movq	FRAME_HOST_AREA(%rsp), %rax
@@ -131,6 +170,20 @@ svm_enter:
 	popq	%rbx
 	popq	%rbp
 	ret
-	.size svm_enter, . - svm_enter
+	int3
+	.size svm_enter_\variant, . - svm_enter_\variant
+.endm
+
+	world_switch 0
+	world_switch 1
+	world_switch 2
+	world_switch 3
+
+/* By number */
+	.section .rodata
+	.balign 8
+	.globl svm_switches
+svm_switches:
+	.quad	svm_enter_0, svm_enter_1, svm_enter_2, svm_enter_3
 
 	.section .note.GNU-stack, "", @progbits

@@ -14,6 +14,7 @@
 #include "core/console.h"
 #include "core/errno.h"
 #include "core/frames.h"
+#include "core/vm/vm.h"
 
 #define CPUID_EXT_MAX		0x80000000u
 #define CPUID_EXT_FEATURES	0x80000001u
@@ -39,6 +40,7 @@ static const struct {
 static bool boot_cpu_enabled;
 static uint64_t boot_cpu_features;
 static bool has_tsc_aux, has_xcr0;
+static void (*enter)(struct vcpu *vcpu, hpa_t host_area); /* of svm_switches[] */
 
 /*
  * Each CPU deals out its ASIDs in turn. A vCPU keeps its own while it stays on the CPU and the
@@ -106,6 +108,7 @@ static void init_boot_cpu(void)
 	has_tsc_aux = cpuid_edx(CPUID_EXT_FEATURES, 0) & EXT_FEATURES_EDX_RDTSCP;
 	has_xcr0 = read_cr4() & CR4_OSXSAVE;
 	svm_maps_init();
+	enter = svm_switches[mitigations_switch() % SVM_SWITCH_COUNT];
 	boot_cpu_enabled = true;
 }
 
@@ -183,6 +186,7 @@ static void svm_vcpu_load(struct vcpu *vcpu)
 	write_dr1(dr[1]);
 	write_dr2(dr[2]);
 	write_dr3(dr[3]);
+	mitigations_load(vcpu->vm->id, vcpu->arch.spec_ctrl);
 	svm_write_cr2(vcpu);
 	fpu_load(vcpu);
 }
@@ -203,6 +207,7 @@ static void svm_vcpu_unload(struct vcpu *vcpu)
 
 	svm_read_back_xcr0(vcpu);
 	fpu_unload(vcpu);
+	mitigations_unload(vcpu->arch.spec_ctrl);
 	dr[0] = read_dr0();
 	dr[1] = read_dr1();
 	dr[2] = read_dr2();
@@ -229,7 +234,7 @@ static void svm_run(struct vcpu *vcpu)
 	take_asid(vcpu, cpu->index);
 	vmcb->save.rax = vcpu->arch.gpr[RAX];
 	vmcb->save.rsp = vcpu->arch.gpr[RSP];
-	svm_enter(vcpu, cpu->virt_host_area);
+	enter(vcpu, cpu->virt_host_area);
 	vcpu->arch.gpr[RAX] = vmcb->save.rax;
 	vcpu->arch.gpr[RSP] = vmcb->save.rsp;
 

@@ -13,6 +13,7 @@
 #ifndef ARCH_SVM_SVM_H
 #define ARCH_SVM_SVM_H
 
+#include "arch/x86_64/cpu/mitigations.h"
 #include "arch/x86_64/svm/vmcb.h"
 #include "arch/x86_64/virt.h"
 #include "core/types.h"
@@ -55,13 +56,13 @@ static inline struct vmcb *vmcb_of(struct vcpu *vcpu)
 }
 
 /*
- * svm_enter - run the guest until an exit that C has to decide about (entry.S)
+ * svm_switches - run the guest until an exit that C has to decide about (entry.S)
  * @host_area: physical address of the VMCB that keeps the host's half of VMSAVE's state
  *
- * Serves hypercalls on the way. RAX and RSP are exchanged through the VMCB.
+ * The variants of the world switch, by mitigations_switch(). Serves hypercalls on the way. RAX and RSP are exchanged through the VMCB.
  * Context: loaded, interrupts off; returns with them off, GIF set.
  */
-void svm_enter(struct vcpu *vcpu, hpa_t host_area);
+extern void (*const svm_switches[SVM_SWITCH_COUNT])(struct vcpu *vcpu, hpa_t host_area);
 
 /*
  * svm_read_back_xcr0 - take XCR0 from the register into arch.xcr0

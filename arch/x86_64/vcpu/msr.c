@@ -11,6 +11,7 @@
  */
 #include "arch/x86_64/cpu/msr.h"
 #include "arch/x86_64/cpu/cpu.h"
+#include "arch/x86_64/cpu/mitigations.h"
 #include "arch/x86_64/vcpu/cpuid.h"
 #include "arch/x86_64/vcpu/cpuid_bits.h"
 #include "arch/x86_64/vcpu/host.h"
@@ -282,7 +283,7 @@ static int write_spec_ctrl(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 	if (value & ~allowed)
 		return -EINVAL;
 	vcpu->arch.spec_ctrl = value;
-	host_wrmsr(msr, value);
+	host_wrmsr(msr, value | mitigations_host_spec_ctrl());
 	return 0;
 }
 

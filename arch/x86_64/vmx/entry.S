@@ -13,11 +13,22 @@
  * vector registers and debug registers 0 to 6 are still the guest's.
  *
  * Speculation: every general register that C is not given is cleared before C runs, so that no
- * value of the guest's choosing sits where a mispredicted branch could use it as an address. RSB
- * stuffing, IBRS and VERW, where a CPU asks for them, belong at the two marked places.
+ * value of the guest's choosing sits where a mispredicted branch could use it as an address. What
+ * else a CPU may ask for (docs/security.md) is in variants of the whole, of which one is chosen at
+ * boot: no branch decides about it, which could be mispredicted.
+ *
+ * The return stack may hold the guest's entries. Each RET of a hypercall takes what a CALL after
+ * the exit has put there; the first RET without such a CALL is the one at the end of leave, and so
+ * the return stack is filled there, on the only way to it.
  */
 #include "asm_offsets.h"
+#include "arch/x86_64/cpu/mitigations.h"
+#include "arch/x86_64/cpu/msr.h"
 #include "arch/x86_64/vmx/fields.h"
+
+	.section .rodata
+verw_selector:
+	.word	ASM_SELECTOR_DATA
 
 	.text
 
@@ -40,10 +51,55 @@
 	mov	VCPU_RDI(%rdi), %rdi
 .endm
 
-/* uint32_t vmx_enter(struct vcpu *vcpu) */
-	.globl	vmx_enter
-	.type	vmx_enter, @function
-vmx_enter:
+/* SPEC_CTRL := the guest's value, with \bits set too. RDI: the vCPU. Clobbers RAX, RCX, RDX. */
+.macro write_spec_ctrl bits=0
+	mov	VCPU_SPEC_CTRL(%rdi), %eax
+	.if	\bits
+	or	$\bits, %eax
+	.endif
+	mov	$MSR_SPEC_CTRL, %ecx
+	xor	%edx, %edx
+	wrmsr
+.endm
+
+/* The way in, before registers are loaded. RDI: the vCPU. Clobbers RAX, RCX, RDX and flags. */
+.macro prepare_entry variant
+	.if	(\variant) & SWITCH_CLEAR
+	cmpb	$0, mitigations_flush_l1d(%rip)
+	je	9f
+	mov	$MSR_FLUSH_CMD, %ecx
+	mov	$FLUSH_CMD_L1D, %eax
+	xor	%edx, %edx
+	wrmsr
+9:
+	.endif
+	.if	(\variant) & SWITCH_IBRS
+	write_spec_ctrl
+	.endif
+.endm
+
+/* The way in, last of all: nothing of the host's is loaded or stored any more. */
+.macro clear_buffers variant
+	.if	(\variant) & SWITCH_CLEAR
+	verw	verw_selector(%rip)
+	.endif
+.endm
+
+/* Fill the return stack with calls that were never returned from; speculation stops at INT3. */
+.macro fill_rsb
+	.rept	RSB_ENTRIES
+	call	9f
+	int3
+9:
+	.endr
+	add	$8 * RSB_ENTRIES, %rsp
+	lfence
+.endm
+
+.macro world_switch variant
+/* uint32_t vmx_enter_N(struct vcpu *vcpu) */
+	.type	vmx_enter_\variant, @function
+vmx_enter_\variant:
 	push	%rbp
 	push	%rbx
 	push	%r12
@@ -59,25 +115,26 @@ vmx_enter:
 	mov	$VMCS_HOST_RSP, %eax
 	vmwrite	%rsp, %rax		/* were this to fail, so would the entry, and that is seen */
 1:
+	prepare_entry \variant
 	cmpq	$0, VCPU_LAUNCHED(%rdi)
 	load_guest_registers
 	je	2f
-	/* Speculation, way in: VERW would be here and before the other VMRESUME. */
+	clear_buffers \variant
 	vmresume
-	jmp	enter_failed
+	jmp	.Lenter_failed_\variant
 2:
+	clear_buffers \variant
 	vmlaunch
-	jmp	enter_failed
-	.size	vmx_enter, . - vmx_enter
+	jmp	.Lenter_failed_\variant
+	.size	vmx_enter_\variant, . - vmx_enter_\variant
 
 /*
  * HOST_RIP. The instructions between here and VMRESUME are what a hypercall costs beside
  * hypercall_fast() itself: tests/bench counts them.
  */
-	.globl	vmx_exit
-	.type	vmx_exit, @function
+	.type	vmx_exit_\variant, @function
 	.balign	64
-vmx_exit:
+vmx_exit_\variant:
 	push	%rdi
 	mov	8(%rsp), %rdi		/* the vCPU */
 	pop	VCPU_RDI(%rdi)
@@ -108,13 +165,15 @@ vmx_exit:
 	xor	%r13d, %r13d
 	xor	%r14d, %r14d
 	xor	%r15d, %r15d
-	/* Speculation, way out: RSB stuffing and IBRS would be here. */
+	.if	(\variant) & SWITCH_IBRS
+	write_spec_ctrl SPEC_CTRL_IBRS
+	.endif
 
 	mov	$VMCS_EXIT_REASON, %eax
 	mov	$VMCS_GUEST_SS_ATTR, %esi
 	vmread	%rax, %rax
 	cmp	$EXIT_REASON_VMCALL, %eax
-	jne	leave
+	jne	.Lleave_\variant
 
 	/*
 	 * Only ring 0 is served here. Other rings get -EPERM by the slow path, which also handles
@@ -123,7 +182,7 @@ vmx_exit:
 	 */
 	vmread	%rsi, %rsi
 	and	$ATTR_DPL, %esi
-	jnz	leave
+	jnz	.Lleave_\variant
 	call	hypercall_fast		/* (vcpu, 0) */
 	mov	(%rsp), %rdi
 
@@ -141,13 +200,22 @@ vmx_exit:
 	add	%rcx, %rdx
 	vmwrite	%rdx, %rax
 	incq	VCPU_FAST_CALLS(%rdi)
+	prepare_entry \variant
 	load_guest_registers
+	clear_buffers \variant
 	vmresume
 
-enter_failed:
+.Lenter_failed_\variant:
 	/* Guest registers are in arch.gpr still; what is in the processor now is forgotten. */
+	.if	(\variant) & SWITCH_IBRS
+	mov	(%rsp), %rdi
+	write_spec_ctrl SPEC_CTRL_IBRS
+	.endif
 	mov	$VMX_ENTER_FAILED, %eax
-leave:
+.Lleave_\variant:
+	.if	(\variant) & SWITCH_RSB
+	fill_rsb
+	.endif
 	add	$8, %rsp
 	pop	%r15
 	pop	%r14
@@ -156,6 +224,26 @@ leave:
 	pop	%rbx
 	pop	%rbp
 	ret
-	.size	vmx_exit, . - vmx_exit
+	int3			/* nor is anything behind it run speculatively */
+	.size	vmx_exit_\variant, . - vmx_exit_\variant
+.endm
+
+	world_switch 0
+	world_switch 1
+	world_switch 2
+	world_switch 3
+	world_switch 4
+	world_switch 5
+	world_switch 6
+	world_switch 7
+
+/* By number: struct vmx_switch */
+	.section .rodata
+	.balign	8
+	.globl	vmx_switches
+vmx_switches:
+	.irp	variant, 0, 1, 2, 3, 4, 5, 6, 7
+	.quad	vmx_enter_\variant, vmx_exit_\variant
+	.endr
 
 	.section .note.GNU-stack, "", @progbits

@@ -9,6 +9,7 @@
  */
 #include "arch/x86_64/cpu/cpu.h"
 #include "arch/x86_64/cpu/desc.h"
+#include "arch/x86_64/cpu/mitigations.h"
 #include "arch/x86_64/cpu/msr.h"
 #include "arch/x86_64/cpu/paging.h"
 #include "arch/x86_64/cpu/percpu.h"
@@ -53,8 +54,11 @@ static const uint32_t passed_msrs[] = {
 
 static uint8_t msr_bitmap[PAGE_SIZE] __attribute__((aligned(4096)));
 
+const struct vmx_switch *vmx_switch;
+
 void vmcs_prepare(void)
 {
+	vmx_switch = &vmx_switches[mitigations_switch()];
 	memset(msr_bitmap, 0xff, sizeof(msr_bitmap));
 	for (unsigned int i = 0; i < ARRAY_SIZE(passed_msrs); i++) {
 		uint32_t msr = passed_msrs[i] & MSR_RANGE_MASK;
@@ -119,7 +123,7 @@ static void write_common_host_state(void)
 	vmwrite(VMCS_HOST_SYSENTER_CS, 0);
 	vmwrite(VMCS_HOST_SYSENTER_ESP, 0);
 	vmwrite(VMCS_HOST_SYSENTER_EIP, 0);
-	vmwrite(VMCS_HOST_RIP, (uint64_t)vmx_exit);
+	vmwrite(VMCS_HOST_RIP, (uint64_t)vmx_switch->exit);
 }
 
 /* An exit sets the limits of GDTR and IDTR to 0xffff and clears LDTR: nothing here minds. */

@@ -8,6 +8,7 @@
  */
 #include "arch/x86_64/vmx/vmx.h"
 #include "arch/x86_64/cpu/cpu.h"
+#include "arch/x86_64/cpu/mitigations.h"
 #include "arch/x86_64/cpu/msr.h"
 #include "arch/x86_64/cpu/paging.h"
 #include "arch/x86_64/cpu/percpu.h"
@@ -16,6 +17,7 @@
 #include "core/console.h"
 #include "core/errno.h"
 #include "core/frames.h"
+#include "core/vm/vm.h"
 
 /* Control registers have bits that VMX wants set (fixed0) or allows (fixed1): SDM vol. 3D, A.7. */
 static int set_fixed_bits(void)
@@ -78,17 +80,15 @@ static int vmx_cpu_enable(struct pcpu *cpu)
 static const struct {
 	uint32_t msr;
 	uint32_t offset;      /* of its value in struct arch_vcpu while not loaded */
-	const bool *present;  /* NULL: on every CPU */
-	bool clear_at_unload; /* it would change how the host and other guests run */
+	const bool *present; /* NULL: on every CPU */
 } kept_msrs[] = {
-	{MSR_STAR, offsetof(struct arch_vcpu, star), NULL, false},
-	{MSR_LSTAR, offsetof(struct arch_vcpu, lstar), NULL, false},
-	{MSR_CSTAR, offsetof(struct arch_vcpu, cstar), NULL, false},
-	{MSR_SFMASK, offsetof(struct arch_vcpu, sfmask), NULL, false},
-	{MSR_KERNEL_GS_BASE, offsetof(struct arch_vcpu, kernel_gs_base), NULL, false},
-	{MSR_TSC_AUX, offsetof(struct arch_vcpu, tsc_aux), &vmx_config.has_tsc_aux, false},
-	{MSR_XSS, offsetof(struct arch_vcpu, xss), &vmx_config.has_xss, false},
-	{MSR_SPEC_CTRL, offsetof(struct arch_vcpu, spec_ctrl), &vmx_config.has_spec_ctrl, true},
+	{MSR_STAR, offsetof(struct arch_vcpu, star), NULL},
+	{MSR_LSTAR, offsetof(struct arch_vcpu, lstar), NULL},
+	{MSR_CSTAR, offsetof(struct arch_vcpu, cstar), NULL},
+	{MSR_SFMASK, offsetof(struct arch_vcpu, sfmask), NULL},
+	{MSR_KERNEL_GS_BASE, offsetof(struct arch_vcpu, kernel_gs_base), NULL},
+	{MSR_TSC_AUX, offsetof(struct arch_vcpu, tsc_aux), &vmx_config.has_tsc_aux},
+	{MSR_XSS, offsetof(struct arch_vcpu, xss), &vmx_config.has_xss},
 };
 
 static uint64_t *kept_value(struct vcpu *vcpu, unsigned int i)
@@ -111,8 +111,6 @@ static void unload_msrs(struct vcpu *vcpu)
 		if (kept_msrs[i].present && !*kept_msrs[i].present)
 			continue;
 		*value = rdmsr(kept_msrs[i].msr);
-		if (kept_msrs[i].clear_at_unload && *value)
-			wrmsr(kept_msrs[i].msr, 0);
 	}
 }
 
@@ -153,6 +151,7 @@ static void vmx_vcpu_load(struct vcpu *vcpu)
 			invvpid(VMX_INVALIDATE_SINGLE, (uint16_t)vmx->vpid);
 	}
 	load_msrs(vcpu);
+	mitigations_load(vcpu->vm->id, vcpu->arch.spec_ctrl);
 	load_debug_registers(vmx);
 	write_cr2(vcpu->arch.cr2);
 	fpu_load(vcpu);
@@ -163,6 +162,7 @@ static void vmx_vcpu_unload(struct vcpu *vcpu)
 	fpu_unload(vcpu);
 	vcpu->arch.cr2 = read_cr2();
 	unload_debug_registers(vmx_of(vcpu));
+	mitigations_unload(vcpu->arch.spec_ctrl);
 	unload_msrs(vcpu);
 	vmclear(vcpu->arch.control_pa);
 	vcpu->arch.launched = 0;
@@ -180,7 +180,7 @@ static void vmx_run(struct vcpu *vcpu)
 	if (arch->gpr[RSP] != vmx->rsp)
 		vmwrite(VMCS_GUEST_RSP, arch->gpr[RSP]);
 
-	reason = vmx_enter(vcpu);
+	reason = vmx_switch->enter(vcpu);
 
 	/* With both kinds of failure the bit is set. */
 	failed = reason & EXIT_REASON_ENTRY_FAILURE;

@@ -192,12 +192,20 @@ int ept_vm_map_block(struct vm *vm, gpa_t gpa, hpa_t hpa, unsigned int prot);
 uint64_t ept_pointer(const struct vm *vm);
 
 /*
- * vmx_enter - run the guest until an exit that is not a served hypercall
- * Returns the exit reason, or VMX_ENTER_FAILED. Guest registers are in arch.gpr, but for RSP.
+ * The variants of the world switch, by mitigations_switch().
+ *
+ * enter runs the guest until an exit that is not a served hypercall. Returns the exit reason, or
+ * VMX_ENTER_FAILED. Guest registers are in arch.gpr, but for RSP.
+ * exit is where the processor resumes after an exit; not a function.
  */
-uint32_t vmx_enter(struct vcpu *vcpu);
+struct vmx_switch {
+	uint32_t (*enter)(struct vcpu *vcpu);
+	void (*exit)(void);
+};
 
-/* vmx_exit - where the processor resumes after an exit; not a function. */
-void vmx_exit(void);
+extern const struct vmx_switch vmx_switches[];
+
+/* vmx_switch - the variant in use; valid after vmcs_prepare(). */
+extern const struct vmx_switch *vmx_switch;
 
 #endif
