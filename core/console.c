@@ -20,6 +20,8 @@ static struct {
 	uint64_t written; /* bytes ever put into the ring */
 	uint64_t shown;	  /* of them, handed to an output or dropped */
 	void (*output)(const char *text, size_t len);
+	char tail[CONSOLE_TAIL_MAX]; /* stands behind what was shown */
+	size_t tail_len;
 } console;
 
 #define PRECISION_ARGUMENT (-2) /* ".*" */
@@ -267,8 +269,20 @@ int format(char *buf, size_t size, const char *fmt, ...)
 }
 
 /* Context: console lock held. */
+static void erase_tail(void)
+{
+	static const char erase[] = "\r\033[K"; /* ECMA-48: erase to the end of the line */
+
+	if (console.tail_len && console.output)
+		console.output(erase, sizeof(erase) - 1);
+	console.tail_len = 0;
+}
+
+/* Context: console lock held. */
 static void show_pending(void)
 {
+	if (console.shown < console.written)
+		erase_tail();
 	if (console.written - console.shown > RING_SIZE)
 		console.shown = console.written - RING_SIZE;
 	while (console.output && console.shown < console.written) {
@@ -333,6 +347,62 @@ void console_set_output(void (*write)(const char *text, size_t len))
 	show_pending();
 	if (locked)
 		spin_unlock(&console.lock);
+}
+
+/* Whether the last line that was shown is complete. Context: console lock held. */
+static bool at_line_start(void)
+{
+	return console.written == 0 || console.ring[(console.written - 1) % RING_SIZE] == '\n';
+}
+
+void console_set_tail(const char *text, size_t len)
+{
+	bool locked = lock();
+
+	if (len > sizeof(console.tail))
+		len = sizeof(console.tail);
+	if (console.output && at_line_start()) {
+		if (len < console.tail_len || memcmp(text, console.tail, console.tail_len) != 0)
+			erase_tail();
+		if (len > console.tail_len)
+			console.output(text + console.tail_len, len - console.tail_len);
+		memcpy(console.tail, text, len);
+		console.tail_len = len;
+	}
+	if (locked)
+		spin_unlock(&console.lock);
+}
+
+void console_replay_begin(struct console_replay *replay)
+{
+	bool locked = lock();
+
+	replay->next = 0;
+	replay->end = console.written;
+	if (locked)
+		spin_unlock(&console.lock);
+}
+
+bool console_replay_step(struct console_replay *replay)
+{
+	bool locked = lock(), more;
+	uint64_t oldest = console.written > RING_SIZE ? console.written - RING_SIZE : 0;
+
+	erase_tail();
+	if (replay->next < oldest)
+		replay->next = oldest;
+	while (replay->next < replay->end) {
+		const char *c = &console.ring[replay->next++ % RING_SIZE];
+
+		if (console.output)
+			console.output(c, 1);
+		if (*c == '\n')
+			break;
+	}
+	more = replay->next < replay->end;
+	if (locked)
+		spin_unlock(&console.lock);
+	return more;
 }
 
 void console_break_lock(void)

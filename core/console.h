@@ -6,7 +6,9 @@
 #define CORE_CONSOLE_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * printk - print a message for the people at the console
@@ -31,6 +33,25 @@ void console_write(const char *text, size_t len);
  *	   known is kept in the ring (16 KiB, oldest dropped) and written out on the first call.
  */
 void console_set_output(void (*write)(const char *text, size_t len));
+
+/*
+ * console_set_tail - text that stands at the end of the output, without a newline
+ *
+ * For what is being typed. It is no part of the ring; the next output takes its place, so it is to
+ * be set again now and then. At most CONSOLE_TAIL_MAX characters of it are shown.
+ */
+#define CONSOLE_TAIL_MAX 256
+void console_set_tail(const char *text, size_t len);
+
+/*
+ * console_replay_begin - have all of the ring shown again, as it is at this moment
+ * console_replay_step  - show one more line of it. Returns whether there is more.
+ */
+struct console_replay {
+	uint64_t next, end; /* counted as console.written */
+};
+void console_replay_begin(struct console_replay *replay);
+bool console_replay_step(struct console_replay *replay);
 
 /* console_break_lock - let panic() print although a holder of the console lock will not return. */
 void console_break_lock(void);

@@ -34,7 +34,9 @@ static struct {
 	struct spinlock lock; /* all below; innermost: no other lock is taken under it */
 	struct free_block *clean, *dirty;
 	struct split_block *split; /* blocks with at least one free frame */
+	uint64_t total_blocks;	   /* ever given to the allocator */
 	uint64_t free_blocks;	   /* on both lists */
+	uint64_t scrubbed_blocks;  /* on none for the moment: being scrubbed */
 	uint64_t free_frames;	   /* in split blocks */
 } frames;
 
@@ -69,6 +71,7 @@ void frames_add(hpa_t base, uint64_t size)
 	spin_lock(&frames.lock);
 	for (hpa_t pa = from; pa < end; pa += BLOCK_SIZE)
 		list_push(&frames.dirty, phys_to_virt(pa));
+	frames.total_blocks += from < end ? (end - from) / BLOCK_SIZE : 0;
 	spin_unlock(&frames.lock);
 }
 
@@ -103,12 +106,15 @@ bool frames_scrub_step(void)
 
 	spin_lock(&frames.lock);
 	block = list_pop(&frames.dirty);
+	if (block)
+		frames.scrubbed_blocks++;
 	spin_unlock(&frames.lock);
 	if (!block)
 		return false;
 	memset(block, 0, BLOCK_SIZE);
 	spin_lock(&frames.lock);
 	list_push(&frames.clean, block);
+	frames.scrubbed_blocks--;
 	spin_unlock(&frames.lock);
 	return true;
 }
@@ -200,6 +206,11 @@ void frame_free(void *frame)
 	spin_unlock(&frames.lock);
 }
 
+uint64_t frames_total_bytes(void)
+{
+	return frames.total_blocks * BLOCK_SIZE; /* does not change after boot */
+}
+
 uint64_t frames_free_blocks(void)
 {
 	return __atomic_load_n(&frames.free_blocks, __ATOMIC_RELAXED);
@@ -210,7 +221,8 @@ uint64_t frames_free_bytes(void)
 	uint64_t bytes;
 
 	spin_lock(&frames.lock);
-	bytes = frames.free_blocks * BLOCK_SIZE + frames.free_frames * PAGE_SIZE;
+	bytes = (frames.free_blocks + frames.scrubbed_blocks) * BLOCK_SIZE +
+		frames.free_frames * PAGE_SIZE;
 	spin_unlock(&frames.lock);
 	return bytes;
 }

@@ -40,6 +40,8 @@ bool frames_scrub_step(void);
 
 /* frames_free_bytes - RAM that nobody owns, in bytes: free blocks and free frames of split ones. */
 uint64_t frames_free_bytes(void);
+/* frames_total_bytes - all RAM that was given to the allocator. */
+uint64_t frames_total_bytes(void);
 /* frames_free_blocks - whole free 2 MiB blocks. */
 uint64_t frames_free_blocks(void);
 

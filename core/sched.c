@@ -6,6 +6,7 @@
 #include "arch/x86_64/virt.h"
 #include "core/console.h"
 #include "core/frames.h"
+#include "core/monitor.h"
 #include "core/spinlock.h"
 #include "core/time.h"
 #include "core/vm/vcpu.h"
@@ -23,6 +24,7 @@ struct sched_cpu {
 	uint64_t min_vruntime; /* the highest of those picked so far: where a new one starts */
 	uint64_t slice_end;    /* TSC; of the vCPU picked last */
 	uint64_t timer;	       /* TSC that the timer is set to */
+	uint64_t run_ticks;    /* of all vCPUs that ran here */
 	bool yield;	       /* the vCPU picked last wants others to go first */
 	struct vm *work;       /* guests that this CPU builds or takes apart, a step a round */
 };
@@ -247,7 +249,18 @@ static void run(struct pcpu *cpu, struct vcpu *vcpu)
 	vcpu_run(vcpu);
 	ran = time_ticks() - start;
 	vcpu->run_ticks += ran;
+	cpu->sched->run_ticks += ran;
 	vcpu->vruntime += ran / vcpu->vm->config->weight;
+}
+
+void sched_get_figures(uint32_t cpu, struct sched_figures *figures)
+{
+	struct sched_cpu *sched = &sched_cpus[cpu];
+
+	spin_lock(&sched->lock);
+	figures->weight = sched->weight;
+	spin_unlock(&sched->lock);
+	figures->run_ticks = __atomic_load_n(&sched->run_ticks, __ATOMIC_RELAXED);
 }
 
 void sched_run(void)
@@ -269,6 +282,10 @@ void sched_run(void)
 		if (busy)
 			work += time_ns_to_ticks(BACKGROUND_NS);
 		wake_at = wake_at < work ? wake_at : work;
+		if (cpu->index == MONITOR_CPU) {
+			work = monitor_poll(now);
+			wake_at = wake_at < work ? wake_at : work;
+		}
 		sched->timer = wake_at;
 		platform_set_timer(wake_at);
 		if (vcpu)

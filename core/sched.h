@@ -36,6 +36,13 @@ void sched_run(void) __attribute__((noreturn));
  */
 void sched_yield(void);
 
+/* sched_get_figures - what a CPU does; @cpu is below pcpu_count. Context: any. */
+struct sched_figures {
+	uint64_t weight;    /* of the vCPUs placed there */
+	uint64_t run_ticks; /* TSC ticks that it ran vCPUs */
+};
+void sched_get_figures(uint32_t cpu, struct sched_figures *figures);
+
 /* sched_want_timer - see that this CPU gets a timer interrupt at @tsc or before. */
 void sched_want_timer(uint64_t tsc);
 

@@ -4,7 +4,7 @@
  *
  * What a guest prints ends on the terminal of whoever runs the hypervisor, so it is untrusted text
  * for a trusting device: escape sequences are taken out, and every other byte that is not printable
- * ASCII becomes a '?'.
+ * ASCII becomes a '?'. A backspace takes the line's last character back.
  * Documents: TI TL16C550C datasheet, "Principles of Operation"; ECMA-48 for escape sequences.
  */
 #include "core/dev/uart.h"
@@ -157,6 +157,11 @@ void uart_print(struct vm *vm, uint8_t byte)
 	}
 	if (skip_escape(uart, byte) || byte == '\r')
 		return;
+	if (byte == '\b') { /* how a shell takes back a character that was typed */
+		if (uart->line_len > 0)
+			uart->line_len--;
+		return;
+	}
 	append(vm, (byte >= ' ' && byte <= '~') || byte == '\t' ? (char)byte : '?');
 }
 

@@ -202,6 +202,58 @@ static void test_long_message_is_marked(void **state)
 	assert_memory_equal(shown + shown_len - 6, "xx...\n", 6);
 }
 
+static void test_tail(void **state)
+{
+	(void)state;
+	printk("before\n");
+	shown_len = 0;
+	console_set_tail("ab", 2);
+	console_set_tail("abc", 3); /* only what is new */
+	console_set_tail("abc", 3);
+	assert_int_equal(shown_len, 3);
+	assert_memory_equal(shown, "abc", 3);
+	console_set_tail("ax", 2);
+	assert_int_equal(shown_len, 3 + 4 + 2);
+	assert_memory_equal(shown + 3, "\r\033[Kax", 6);
+	shown_len = 0;
+	printk("line\n"); /* takes its place */
+	assert_memory_equal(shown, "\r\033[Kline\n", 9);
+	shown_len = 0;
+	printk("half"); /* a tail waits for the line's end */
+	console_set_tail("ab", 2);
+	printk(" line\n");
+	assert_int_equal(shown_len, 10);
+	assert_memory_equal(shown, "half line\n", 10);
+	console_set_tail("", 0);
+	assert_int_equal(shown_len, 10);
+}
+
+static void test_replay(void **state)
+{
+	struct console_replay replay;
+	unsigned int lines = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) /* more than the ring holds */
+		printk("line %04d of many\n", i);
+	console_replay_begin(&replay);
+	printk("not any more\n");
+	shown_len = 0;
+	while (console_replay_step(&replay))
+		lines++;
+	assert_in_range(shown_len, RING_SIZE - 100, RING_SIZE);
+	assert_in_range(lines, shown_len / 18 - 1, shown_len / 18 + 1);
+	assert_memory_equal(shown + shown_len - 18, "line 0999 of many\n", 18);
+
+	/* Lines that are overwritten meanwhile are left out. */
+	console_replay_begin(&replay);
+	for (int i = 0; i < 2000; i++)
+		printk("line %04d of more\n", i);
+	shown_len = 0;
+	assert_false(console_replay_step(&replay));
+	assert_int_equal(shown_len, 0);
+}
+
 static void test_broken_lock(void **state)
 {
 	(void)state;
@@ -225,6 +277,8 @@ int main(void)
 		cmocka_unit_test(test_short_buffers),
 		cmocka_unit_test(test_unknown_directives),
 		cmocka_unit_test(test_huge_width),
+		cmocka_unit_test(test_tail),
+		cmocka_unit_test(test_replay),
 		cmocka_unit_test(test_broken_lock), /* last: the lock stays broken */
 	};
 

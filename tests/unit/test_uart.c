@@ -165,6 +165,13 @@ static void test_loopback_modem_lines(void **state)
 	assert_int_equal(in(MSR), 0xf0);
 }
 
+static void test_backspace(void **state)
+{
+	(void)state;
+	print("\b\blsx\b \b -l\n"); /* as a shell takes back a character: back, blank, back */
+	assert_string_equal(host.console, "web| ls -l\n");
+}
+
 static void test_transmit_interrupt(void **state)
 {
 	(void)state;
@@ -408,6 +415,7 @@ int main(void)
 		cmocka_unit_test_setup(test_linux_detects_16550a, setup),
 		cmocka_unit_test_setup(test_registers, setup),
 		cmocka_unit_test_setup(test_loopback_modem_lines, setup),
+		cmocka_unit_test_setup(test_backspace, setup),
 		cmocka_unit_test_setup(test_transmit_interrupt, setup),
 		cmocka_unit_test_setup(test_interrupt_needs_out2, setup),
 		cmocka_unit_test_setup(test_receive, setup),

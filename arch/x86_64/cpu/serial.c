@@ -24,11 +24,13 @@ enum {
 #define LINE_8N1	  0x03
 #define LINE_DLAB	  0x80
 #define MODEM_DTR_RTS	  0x03
+#define STATUS_RX_READY	  0x01
 #define STATUS_TX_EMPTY	  0x20 /* the FIFO is */
 #define STATUS_TX_IDLE	  0x40 /* and the shift register behind it */
 #define DIVISOR_115200	  1
 #define SPIN_MAX	  200000u /* polls; a character takes 87 us, a poll about 1 us */
 
+static bool present;
 static unsigned int burst = 1; /* characters that fit when the transmitter is empty */
 
 static bool scratch_keeps(uint8_t value)
@@ -50,6 +52,7 @@ bool serial_init(void)
 	port_write8(UART_MODEM_CONTROL, MODEM_DTR_RTS);
 	if ((port_read8(UART_FIFO_CONTROL) & FIFO_ENABLED) == FIFO_ENABLED)
 		burst = FIFO_SIZE;
+	present = true;
 	return true;
 }
 
@@ -89,6 +92,13 @@ void serial_write(const char *text, size_t len)
 			send('\r', &room);
 		send(text[i], &room);
 	}
+}
+
+int serial_read(void)
+{
+	if (!present || !(port_read8(UART_LINE_STATUS) & STATUS_RX_READY))
+		return -1;
+	return port_read8(UART_DATA);
 }
 
 void serial_drain(void)

@@ -15,6 +15,10 @@ bool serial_init(void);
  */
 void serial_write(const char *text, size_t len);
 
+/* serial_read - the next byte that has arrived, or -1. Does not wait. Context: one CPU at a time.
+ */
+int serial_read(void);
+
 /* serial_drain - wait until the last character has left the port; before power-off. */
 void serial_drain(void);
 

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The monitor on the serial console, and guests that come and go."""
+
+import re
+
+from machine import Machine, Qemu
+from test_tiny import tiny
+
+CTRL_T = "\x14"
+RESTARTS = 200
+
+
+def command(machine: Machine, line: str, answer: str) -> re.Match[str]:
+    """Type a command and wait for its answer; the echo comes first."""
+    machine.console.send(line + "\r")
+    machine.expect(rf"tidepool> {re.escape(line)}\s")
+    return machine.expect(answer)
+
+
+def focus(machine: Machine, expected: str) -> None:
+    """Lead what is typed to the next console, and check which that is."""
+    machine.console.send(CTRL_T)
+    machine.expect(rf"tidepool: console: {expected}; Ctrl-T leads on")
+
+
+def free_kib(machine: Machine) -> int:
+    return int(command(machine, "memory", r"free +(\d+) KiB").group(1))
+
+
+def test_monitor(machine_type: type[Machine]) -> None:
+    """Commands, the way to a guest's console, and the life cycle, on a CPU that a guest keeps busy."""
+    modules = [
+        tiny("spin", "rounds=1000000", name="spin"),
+        tiny("echo", words="memory=8M on_crash=restart"),
+    ]
+    with machine_type(modules, cpus=1, cmdline="idle=halt", limit=60) as machine:
+        machine.expect(r"echo\| echo: ready, life 1")
+        machine.expect(r"spin\| spin: 2")
+
+        command(machine, "help", r"exits +GUEST +\S.*")
+        command(machine, "guests", r"spin +running +16 +1 +1 ")
+        command(machine, "tmem", r"echo +1 +0 +0 +0 +0 +0 +1 ")
+        command(machine, "cpus", r"0 +\d+% +\d+ .*(spin/0 50%.*echo/0|echo/0 50%.*spin/0)")
+        command(machine, "exits echo", r"io +\d\d+")
+        command(machine, "frobnicate", r'"frobnicate": no such command')
+        command(machine, "start", r"start: expected a guest's name")
+        command(machine, "start nobody", r'start: "nobody": no such guest')
+        command(machine, "help me", r'help: "me": expected nothing more')
+        command(machine, "start spin", r"guest spin is not stopped")
+        command(machine, "resume spin", r"guest spin is not paused")
+
+        # paused: not a line more, whatever the time
+        command(machine, "pause spin", r"guest spin is paused")
+        command(machine, "guests", r"spin +paused")
+        before = len(re.findall(r"spin\| spin:", machine.output()))
+        for _ in range(5):
+            command(machine, "memory", r"hypervisor +\d+ KiB")
+        assert len(re.findall(r"spin\| spin:", machine.output())) == before
+        command(machine, "resume spin", r"guest spin runs again")
+        machine.expect(r"spin\| spin: \d+")
+
+        # what is typed goes to the guest, byte by byte
+        focus(machine, "guest spin")
+        focus(machine, "guest echo")
+        machine.console.send("how are you\r")
+        machine.expect(r'echo\| echo: "how are you"')
+        machine.console.send("reset\r")  # on_reset=restart is the default
+        machine.expect(r"tidepool: guest echo: stopped: reset")
+        machine.expect(r"echo\| echo: ready, life 1")
+        machine.console.send("crash\r")
+        machine.expect(r"tidepool: guest echo: stopped: triple fault")
+        machine.expect(r"echo\| echo: ready, life 1")
+        focus(machine, "the monitor")
+
+        command(machine, "stop spin", r"guest spin is being stopped")
+        machine.expect(r"tidepool: guest spin: stopped: stopped by the operator")
+        command(machine, "stop spin", r"guest spin is not running")
+        command(machine, "start spin", r"guest spin is starting")
+        machine.expect(r"spin\| spin: 1\r")
+        command(machine, "stop spin", r"guest spin is being stopped")
+        machine.expect(r"tidepool: guest spin: stopped: stopped by the operator")
+
+        # nothing runs: the monitor is there all the same
+        command(machine, "stop echo", r"guest echo is being stopped")
+        machine.expect(r"tidepool: all guests have stopped")
+        command(machine, "guests", r"echo +stopped +8 .* 3  stopped by the operator")
+        command(machine, "log", r"tidepool: starting")
+        machine.expect(r"tidepool> log\s")
+
+
+def test_restarts_leave_nothing_behind() -> None:
+    """A guest that was restarted 200 times has left as much memory free as the first time."""
+    modules = [tiny("echo", words="memory=8M")]
+    with Qemu(modules, cpus=2, cmdline="idle=halt", limit=120) as machine:
+        machine.expect(r"echo\| echo: ready, life 1")
+        free = {}
+        for restart in range(1, RESTARTS + 1):
+            command(machine, "reset echo", r"guest echo is being reset")
+            machine.expect(r"echo\| echo: ready, life 1 of")
+            if restart in (1, RESTARTS):
+                free[restart] = free_kib(machine)
+        assert free[RESTARTS] == free[1]
+        command(machine, "guests", rf"echo +running .* {RESTARTS + 1}  ")
