@@ -15,11 +15,28 @@
 
 _Static_assert(TMEM_BLOCK_SIZE == BLOCK_SIZE, "the store's unit is the allocator's");
 
+static uint64_t block_moves;
+
 static void *store_block_alloc(void)
 {
-	if (frames_free_blocks() <= STORE_RESERVE_BLOCKS)
-		return NULL;
-	return block_alloc();
+	void *block = NULL;
+
+	if (frames_free_blocks() > STORE_RESERVE_BLOCKS)
+		block = block_alloc();
+	if (block)
+		__atomic_fetch_add(&block_moves, 1, __ATOMIC_RELAXED);
+	return block;
+}
+
+static void store_block_free(void *block)
+{
+	__atomic_fetch_add(&block_moves, 1, __ATOMIC_RELAXED);
+	block_free(block);
+}
+
+uint64_t store_block_moves(void)
+{
+	return __atomic_load_n(&block_moves, __ATOMIC_RELAXED);
 }
 
 static void store_relax(void)
@@ -31,7 +48,7 @@ int store_init(void)
 {
 	struct tmem_host host = {
 		.block_alloc = store_block_alloc,
-		.block_free = block_free,
+		.block_free = store_block_free,
 		.page_put = copy_page_past_cache,
 		.page_get = copy_page_cached,
 		.relax = store_relax,

@@ -4,8 +4,9 @@
  * sections, whatever a guest does on the others.
  *
  * The store's locks, outermost first; whoever holds one may only take those below it:
- *   1. a shard's (tmem/pool.h): the pages of 1/16 of a pool's keys, their contents included. Two
- *	shards are never locked at once, but for eviction, which only tries the second;
+ *   1. a shard's (tmem/pool.h): the pages of 1/16 of a pool's keys, their contents included. More
+ *	than one are locked by tmem_get_all() alone, in the order of their addresses, and by
+ *	eviction, which only tries the second;
  *   2. a client's (tmem/client.h): its charge, its metadata cells, its eviction order, its pools;
  *   3. the frame allocator's (tmem/frame.c).
  * The list of clients has one of its own (tmem/store.h), outside of this order.

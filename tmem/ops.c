@@ -13,22 +13,6 @@
 #include "tmem/page.h"
 #include "tmem/pool.h"
 
-/* Lock a key's shard. Returns it, or NULL when there is no such pool: nothing is locked then. */
-static struct tmem_shard *shard_lock(struct tmem_client *client, uint64_t id, uint64_t hash)
-{
-	struct tmem_pool *pool = tmem_pool_find(client, id);
-	struct tmem_shard *shard;
-
-	if (!pool)
-		return NULL;
-	shard = &pool->shards[hash % TMEM_SHARDS];
-	tmem_lock_acquire(&shard->lock);
-	if (shard->open)
-		return shard;
-	tmem_lock_release(&shard->lock);
-	return NULL;
-}
-
 /*
  * Put a page under a key that holds one. This needs memory when the old page had no frame; without
  * any the old one goes, for the key must not return it again.
@@ -58,7 +42,7 @@ int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_ke
 		 const void *page)
 {
 	uint64_t hash = tmem_index_hash_key(key);
-	struct tmem_shard *shard = shard_lock(client, pool, hash);
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash);
 	struct tmem_page *old;
 	int64_t ret;
 
@@ -76,7 +60,7 @@ int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_ke
 int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_key *key, void *page)
 {
 	uint64_t hash = tmem_index_hash_key(key);
-	struct tmem_shard *shard = shard_lock(client, pool, hash);
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash);
 	struct tmem_page *found;
 
 	if (!shard)
@@ -97,7 +81,7 @@ int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_ke
 int64_t tmem_flush_page(struct tmem_client *client, uint64_t pool, const struct tmem_key *key)
 {
 	uint64_t hash = tmem_index_hash_key(key);
-	struct tmem_shard *shard = shard_lock(client, pool, hash);
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash);
 	struct tmem_page *found;
 
 	if (!shard)
@@ -119,7 +103,7 @@ int64_t tmem_flush_object(struct tmem_client *client, uint64_t pool, const uint6
 	int64_t ret = 0;
 
 	for (s = 0; s < TMEM_SHARDS && ret == 0; s++) {
-		struct tmem_shard *shard = shard_lock(client, pool, s);
+		struct tmem_shard *shard = tmem_shard_lock(client, pool, s);
 		struct tmem_object *object;
 
 		if (!shard)

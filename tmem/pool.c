@@ -27,6 +27,21 @@ struct tmem_pool *tmem_pool_find(struct tmem_client *client, uint64_t id)
 	return id < TIDEPOOL_MAX_POOLS ? pool : NULL;
 }
 
+struct tmem_shard *tmem_shard_lock(struct tmem_client *client, uint64_t id, uint64_t hash)
+{
+	struct tmem_pool *pool = tmem_pool_find(client, id);
+	struct tmem_shard *shard;
+
+	if (!pool)
+		return NULL;
+	shard = &pool->shards[hash % TMEM_SHARDS];
+	tmem_lock_acquire(&shard->lock);
+	if (shard->open)
+		return shard;
+	tmem_lock_release(&shard->lock);
+	return NULL;
+}
+
 static int64_t flags_check(uint64_t flags)
 {
 	if (flags & ~FLAGS_KNOWN)

@@ -73,6 +73,14 @@ _Static_assert(sizeof(struct tmem_pool) <= TMEM_PAGE_SIZE, "a pool fits a frame"
 struct tmem_pool *tmem_pool_find(struct tmem_client *client, uint64_t id);
 
 /*
+ * tmem_shard_lock - find a pool by its number and lock the shard of a hash in it
+ *
+ * Returns the shard, to be unlocked by the caller; NULL when there is no such pool, and nothing is
+ * locked then. Context: no shard's lock held.
+ */
+struct tmem_shard *tmem_shard_lock(struct tmem_client *client, uint64_t id, uint64_t hash);
+
+/*
  * tmem_pool_release - close a pool and drop what it holds, as far as the budget goes
  * @budget: pages and frames that may still be dropped; counted down, to 0 when a block became
  *	    free, which costs the host as much as a whole step

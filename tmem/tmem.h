@@ -148,6 +148,25 @@ int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_ke
  */
 int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_key *key, void *page);
 
+/* One page of tmem_get_all(). @page: as tmem_get()'s. */
+struct tmem_get {
+	uint64_t pool;
+	struct tmem_key key;
+	void *page;
+};
+
+#define TMEM_GET_ALL_MAX 32u /* pages: they are copied with all their shards locked */
+
+/*
+ * tmem_get_all - TIDEPOOL_OP_VECTOR with TIDEPOOL_VECTOR_ALL: get several pages, or none
+ * @gets:  all valid; a key of an ephemeral pool that is named twice is missing the second time
+ * @count: 1 .. TMEM_GET_ALL_MAX
+ *
+ * The pages are those of one instant. Returns 0 with all pages copied, and those of ephemeral
+ * pools removed; -TIDEPOOL_ENODEV or -TIDEPOOL_ENOENT with no page written and none removed.
+ */
+int64_t tmem_get_all(struct tmem_client *client, const struct tmem_get *gets, unsigned int count);
+
 /* tmem_flush_page - drop one page. Returns pages dropped (0 or 1) or -TIDEPOOL_ENODEV. */
 int64_t tmem_flush_page(struct tmem_client *client, uint64_t pool, const struct tmem_key *key);
 

@@ -8,6 +8,7 @@
  */
 #include <tidepool/abi.h>
 #include "arch/x86_64/virt.h"
+#include "core/vm/hypercall.h"
 #include "core/vm/vcpu.h"
 #include "core/vm/vm.h"
 #include "tmem/tmem.h"
@@ -15,22 +16,7 @@
 /* What KVM answers to a call it does not know: Linux may try one, having seen KVM's CPUID leaf. */
 #define KVM_ENOSYS 1000
 
-#define GFN_MAX (UINT64_MAX >> PAGE_SHIFT)
-
-/* The host address of the guest frame in R9, or NULL. */
-static void *frame_argument(const struct vcpu *vcpu)
-{
-	gfn_t gfn = vcpu->arch.gpr[R9];
-
-	return gfn <= GFN_MAX ? vm_gpa_to_host(vcpu->vm, gfn << PAGE_SHIFT) : NULL;
-}
-
-static struct tmem_key key_argument(const struct vcpu *vcpu)
-{
-	const uint64_t *gpr = vcpu->arch.gpr;
-
-	return (struct tmem_key){.oid = {gpr[RSI], gpr[RDX], gpr[RCX]}, .index = gpr[R8]};
-}
+#define OP_MASK 0xffffull /* of RAX; the magic is above */
 
 static int64_t new_pool(struct vcpu *vcpu)
 {
@@ -40,39 +26,18 @@ static int64_t new_pool(struct vcpu *vcpu)
 	return tmem_pool_create(vcpu->vm->tmem, gpr[RDI], uuid);
 }
 
-static int64_t put_page(struct vcpu *vcpu)
-{
-	struct tmem_key key = key_argument(vcpu);
-	const void *page = frame_argument(vcpu);
-
-	if (!page)
-		return -TIDEPOOL_EFAULT;
-	return tmem_put(vcpu->vm->tmem, vcpu->arch.gpr[RDI], &key, page);
-}
-
-static int64_t get_page(struct vcpu *vcpu)
-{
-	struct tmem_key key = key_argument(vcpu);
-	void *page = frame_argument(vcpu);
-
-	if (!page)
-		return -TIDEPOOL_EFAULT;
-	return tmem_get(vcpu->vm->tmem, vcpu->arch.gpr[RDI], &key, page);
-}
-
-static int64_t flush_page(struct vcpu *vcpu)
-{
-	struct tmem_key key = key_argument(vcpu);
-
-	return tmem_flush_page(vcpu->vm->tmem, vcpu->arch.gpr[RDI], &key);
-}
-
-static int64_t flush_object(struct vcpu *vcpu)
+/* Everything about pages: the operation and its six arguments. */
+static int64_t page_operation(struct vcpu *vcpu, uint64_t op)
 {
 	const uint64_t *gpr = vcpu->arch.gpr;
-	uint64_t oid[3] = {gpr[RSI], gpr[RDX], gpr[RCX]};
+	const struct page_call call = {
+		.op = op,
+		.pool = gpr[RDI],
+		.key = {.oid = {gpr[RSI], gpr[RDX], gpr[RCX]}, .index = gpr[R8]},
+		.frame = gpr[R9],
+	};
 
-	return tmem_flush_object(vcpu->vm->tmem, gpr[RDI], oid);
+	return hypercall_page(vcpu->vm, &call);
 }
 
 static int64_t query(struct vcpu *vcpu)
@@ -100,27 +65,25 @@ static int64_t query(struct vcpu *vcpu)
 
 static int64_t dispatch(struct vcpu *vcpu, uint64_t call)
 {
-	switch (call) {
-	case TIDEPOOL_CALL(TIDEPOOL_OP_NULL):
+	const uint64_t *gpr = vcpu->arch.gpr;
+	uint64_t op = call & OP_MASK;
+
+	if (call == TIDEPOOL_CALL(TIDEPOOL_OP_NULL))
 		return TIDEPOOL_ABI_VERSION;
-	case TIDEPOOL_CALL(TIDEPOOL_OP_PUT_PAGE):
-		return put_page(vcpu);
-	case TIDEPOOL_CALL(TIDEPOOL_OP_GET_PAGE):
-		return get_page(vcpu);
-	case TIDEPOOL_CALL(TIDEPOOL_OP_FLUSH_PAGE):
-		return flush_page(vcpu);
-	case TIDEPOOL_CALL(TIDEPOOL_OP_FLUSH_OBJECT):
-		return flush_object(vcpu);
-	case TIDEPOOL_CALL(TIDEPOOL_OP_NEW_POOL):
+	if ((call & ~OP_MASK) != TIDEPOOL_CALL_MAGIC)
+		return -KVM_ENOSYS;
+	switch (op) {
+	case TIDEPOOL_OP_NEW_POOL:
 		return new_pool(vcpu);
-	case TIDEPOOL_CALL(TIDEPOOL_OP_DESTROY_POOL):
-		return tmem_pool_destroy(vcpu->vm->tmem, vcpu->arch.gpr[RDI]);
-	case TIDEPOOL_CALL(TIDEPOOL_OP_QUERY):
+	case TIDEPOOL_OP_DESTROY_POOL:
+		return tmem_pool_destroy(vcpu->vm->tmem, gpr[RDI]);
+	case TIDEPOOL_OP_QUERY:
 		return query(vcpu);
+	case TIDEPOOL_OP_VECTOR:
+		return hypercall_vector(vcpu->vm, gpr[RDI], gpr[RSI], gpr[RDX]);
+	default:
+		return page_operation(vcpu, op);
 	}
-	if ((call & ~0xffffull) == TIDEPOOL_CALL_MAGIC)
-		return -TIDEPOOL_ENOSYS;
-	return -KVM_ENOSYS;
 }
 
 void hypercall_fast(struct vcpu *vcpu, unsigned int cpl)

@@ -17,9 +17,14 @@
 #define TIDEPOOL_CPUID_SIGNATURE "TidepoolTmem" /* 12 bytes in EBX, ECX, EDX of leaf +0 */
 #define TIDEPOOL_CPUID_VERSION	 1u /* leaf +1: EAX version, EBX features, ECX max pools */
 
+/* Feature bits of leaf +1, EBX. */
+#define TIDEPOOL_FEATURE_VECTOR (1u << 0) /* TIDEPOOL_OP_VECTOR */
+
+#define TIDEPOOL_FEATURES TIDEPOOL_FEATURE_VECTOR /* those of this version */
+
 /* Version: a guest refuses a major number it does not know. */
 #define TIDEPOOL_ABI_MAJOR   1u
-#define TIDEPOOL_ABI_MINOR   0u
+#define TIDEPOOL_ABI_MINOR   1u
 #define TIDEPOOL_ABI_VERSION ((TIDEPOOL_ABI_MAJOR << 16) | TIDEPOOL_ABI_MINOR)
 
 /* RAX of a call: the magic keeps other hypervisors' calls (Linux makes KVM's) apart from ours. */
@@ -40,7 +45,7 @@
 #define TIDEPOOL_OP_XCHG	 10u /* reserved */
 #define TIDEPOOL_OP_QUERY	 11u /* (TIDEPOOL_QUERY_*) -> value */
 #define TIDEPOOL_OP_FLUSH_RANGE	 12u /* reserved */
-#define TIDEPOOL_OP_VECTOR	 16u /* reserved: (gfn of a descriptor page, count, flags) */
+#define TIDEPOOL_OP_VECTOR	 16u /* (address of descriptors, count, flags) -> descriptors done */
 #define TIDEPOOL_OP_COUNT	 17u
 
 /* What TIDEPOOL_OP_QUERY tells a guest about itself. */
@@ -61,6 +66,21 @@
 #define TIDEPOOL_POOL_VERSION_MASK  (0xffull << TIDEPOOL_POOL_VERSION_SHIFT)
 #define TIDEPOOL_POOL_VERSION                                                                      \
 	((unsigned long long)TIDEPOOL_ABI_MAJOR << TIDEPOOL_POOL_VERSION_SHIFT)
+
+/* One operation of TIDEPOOL_OP_VECTOR. 64 bytes, aligned likewise in guest-physical memory. */
+struct tidepool_descriptor {
+	unsigned int op;   /* TIDEPOOL_OP_*, of those on pages, objects and ranges */
+	unsigned int pool; /* the arguments, as in the registers of a call of its own */
+	unsigned long long oid[3];
+	unsigned long long index;
+	unsigned long long frame;
+	unsigned long long span;
+	long long result; /* written by the host */
+};
+
+#define TIDEPOOL_VECTOR_ALL	(1ull << 0) /* flag: gets only; all of them or none */
+#define TIDEPOOL_VECTOR_MAX	512u	    /* descriptors of a call */
+#define TIDEPOOL_VECTOR_ALL_MAX 32u	    /* with TIDEPOOL_VECTOR_ALL */
 
 #define TIDEPOOL_MAX_POOLS 256u /* a guest's pool ids are 0 .. TIDEPOOL_MAX_POOLS - 1 */
 #define TIDEPOOL_PAGE_SIZE 4096u

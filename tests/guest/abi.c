@@ -10,6 +10,7 @@
 #define PERSISTENT   (TIDEPOOL_POOL_PERSISTENT | TIDEPOOL_POOL_VERSION)
 #define EPHEMERAL    TIDEPOOL_POOL_VERSION
 #define OBJECT_PAGES 40
+#define VECTOR_PAGES 8
 
 /* Flags of RFLAGS that arithmetic sets, and the direction flag. */
 #define RFLAGS_ONE	  0x002
@@ -71,6 +72,25 @@ static uint64_t new_pool(uint64_t flags)
 	return (uint64_t)pool;
 }
 
+static int64_t vector(const struct tidepool_descriptor *list, uint64_t count, uint64_t flags)
+{
+	return hypercall(TIDEPOOL_OP_VECTOR, (uint64_t)list, count, flags, 0, 0, 0);
+}
+
+/* A whole list, in as many calls as it takes. */
+static void vector_do(const struct tidepool_descriptor *list, uint64_t count)
+{
+	while (count > 0) {
+		int64_t done = vector(list, count, 0);
+
+		CHECK(done > 0 && done <= (int64_t)count, "vector of %lu: %ld", count, done);
+		if (done <= 0)
+			return;
+		list += done;
+		count -= (uint64_t)done;
+	}
+}
+
 static void test_discovery(void)
 {
 	uint32_t base = tidepool_base();
@@ -80,7 +100,7 @@ static void test_discovery(void)
 	CHECK(first.eax >= base + TIDEPOOL_CPUID_VERSION, "leaf 0x%x names 0x%x as the last one",
 	      base, first.eax);
 	CHECK_EQ(version.eax, TIDEPOOL_ABI_VERSION, "version in CPUID");
-	CHECK_EQ(version.ebx, 0, "features in CPUID");
+	CHECK_EQ(version.ebx, TIDEPOOL_FEATURES, "features in CPUID");
 	CHECK_EQ(version.ecx, TIDEPOOL_MAX_POOLS, "pools in CPUID");
 	CHECK_EQ(version.edx, 0, "reserved register in CPUID");
 	CHECK_EQ(hypercall(TIDEPOOL_OP_NULL, 1, 2, 3, 4, 5, 6), TIDEPOOL_ABI_VERSION, "null call");
@@ -103,8 +123,13 @@ static void test_other_vendor(void)
 static void test_reserved_operations(void)
 {
 	static const uint64_t reserved[] = {
-		TIDEPOOL_OP_NEW_PAGE,	 TIDEPOOL_OP_READ,   TIDEPOOL_OP_WRITE, TIDEPOOL_OP_XCHG,
-		TIDEPOOL_OP_FLUSH_RANGE, TIDEPOOL_OP_VECTOR, TIDEPOOL_OP_COUNT, 0xffff,
+		TIDEPOOL_OP_NEW_PAGE,
+		TIDEPOOL_OP_READ,
+		TIDEPOOL_OP_WRITE,
+		TIDEPOOL_OP_XCHG,
+		TIDEPOOL_OP_FLUSH_RANGE,
+		TIDEPOOL_OP_COUNT,
+		0xffff,
 	};
 	static const uint64_t foreign[] = {
 		0,
@@ -303,6 +328,56 @@ static void test_many_pools(void)
 	CHECK_EQ(pool_destroy(new_pool(EPHEMERAL)), 0, "destroy of a pool behind many");
 }
 
+/* Many operations in a call: all results, and all pages or none. */
+static void test_vector(void)
+{
+	static struct tidepool_descriptor list[2 * VECTOR_PAGES] __attribute__((aligned(64)));
+	static uint64_t pages[VECTOR_PAGES][TIDEPOOL_PAGE_SIZE / 8] __attribute__((aligned(4096)));
+	uint64_t pool = new_pool(EPHEMERAL);
+
+	for (size_t i = 0; i < VECTOR_PAGES; i++) {
+		fill(pages[i], i);
+		list[i] = (struct tidepool_descriptor){
+			.op = TIDEPOOL_OP_PUT_PAGE,
+			.pool = (unsigned int)pool,
+			.oid = {3, 2, 1},
+			.index = i,
+			.frame = (uint64_t)pages[i] / TIDEPOOL_PAGE_SIZE,
+			.result = 1,
+		};
+	}
+	vector_do(list, VECTOR_PAGES);
+	for (size_t i = 0; i < VECTOR_PAGES; i++) {
+		CHECK_EQ(list[i].result, 0, "put in a vector");
+		list[i].op = TIDEPOOL_OP_GET_PAGE;
+		list[i].frame = (uint64_t)pages[VECTOR_PAGES - 1 - i] / TIDEPOOL_PAGE_SIZE;
+	}
+	list[VECTOR_PAGES - 1].index = VECTOR_PAGES;
+	CHECK_EQ(vector(list, VECTOR_PAGES, TIDEPOOL_VECTOR_ALL), -TIDEPOOL_ENOENT,
+		 "all pages, one of which is missing");
+	for (size_t i = 0; i < VECTOR_PAGES; i++)
+		CHECK(holds(pages[i], i), "a failed get of all pages wrote to a frame");
+	list[VECTOR_PAGES - 1].index = VECTOR_PAGES - 1;
+	CHECK_EQ(vector(list, VECTOR_PAGES, TIDEPOOL_VECTOR_ALL), VECTOR_PAGES, "all pages");
+	for (size_t i = 0; i < VECTOR_PAGES; i++)
+		CHECK(holds(pages[i], VECTOR_PAGES - 1 - i), "all pages: other content");
+	CHECK_EQ(vector(list, 1, TIDEPOOL_VECTOR_ALL), -TIDEPOOL_ENOENT,
+		 "one page that all pages took away");
+	list[0].op = TIDEPOOL_OP_VECTOR;
+	list[1].frame = UINT64_MAX;
+	vector_do(list, 2);
+	CHECK_EQ(list[0].result, -TIDEPOOL_ENOSYS, "a vector in a vector");
+	CHECK_EQ(list[1].result, -TIDEPOOL_EFAULT, "a frame that is no RAM in a vector");
+	CHECK_EQ(vector(list, 0, 0), -TIDEPOOL_EINVAL, "an empty vector");
+	CHECK_EQ(vector(list, TIDEPOOL_VECTOR_MAX + 1, 0), -TIDEPOOL_EINVAL, "a long vector");
+	CHECK_EQ(vector(list, 1, 2), -TIDEPOOL_EINVAL, "a vector with an unknown flag");
+	CHECK_EQ(hypercall(TIDEPOOL_OP_VECTOR, (uint64_t)list + 8, 1, 0, 0, 0, 0), -TIDEPOOL_EINVAL,
+		 "a vector that is not aligned");
+	CHECK_EQ(hypercall(TIDEPOOL_OP_VECTOR, ram_bytes() - 64, 2, 0, 0, 0, 0), -TIDEPOOL_EFAULT,
+		 "a vector that leaves the RAM");
+	CHECK_EQ(pool_destroy(pool), 0, "destroy");
+}
+
 static void test_counters(void)
 {
 	const struct page_key keys[] = {{{1, 0, 0}, 1}, {{1, 0, 0}, 2}, {{2, 0, 0}, 1}};
@@ -381,6 +456,7 @@ void test_main(void)
 	test_flush_object();
 	test_destroy();
 	test_many_pools();
+	test_vector();
 	test_counters();
 	test_registers();
 }

@@ -267,6 +267,8 @@ static bool is_documented(uint64_t op, int64_t result)
 		return result == 0 || result == 1 || result == -TIDEPOOL_ENODEV;
 	case TIDEPOOL_OP_QUERY:
 		return result >= 0 || result == -TIDEPOOL_EINVAL;
+	case TIDEPOOL_OP_VECTOR:
+		return result == -TIDEPOOL_EINVAL || result == -TIDEPOOL_EFAULT;
 	default:
 		return result == -TIDEPOOL_ENOSYS;
 	}
@@ -290,6 +292,9 @@ static void random_call(void)
 		before.rdi++;
 	/* a put only reads the frame; a get from another pool finds nothing */
 	before.r9 = odd_frame(op != TIDEPOOL_OP_GET_PAGE || !in_pool);
+	/* random memory is no list of operations: the addresses are not RAM */
+	if (op == TIDEPOOL_OP_VECTOR && before.rdi < FRAME_4G * TIDEPOOL_PAGE_SIZE)
+		before.rdi = UINT64_MAX - before.rdi;
 	before.rflags = RFLAGS_ONE;
 
 	after = before;

@@ -267,7 +267,7 @@ static void test_hypervisor_leaves(void **state)
 	expect_text(ask(0x40000100, 0), TIDEPOOL_CPUID_SIGNATURE);
 	regs = ask(ask(0x40000100, 0).eax, 0);
 	assert_int_equal(regs.eax, TIDEPOOL_ABI_VERSION);
-	assert_int_equal(regs.ebx, 0);
+	assert_int_equal(regs.ebx, TIDEPOOL_FEATURES);
 	assert_int_equal(regs.ecx, TIDEPOOL_MAX_POOLS);
 }
 

@@ -27,6 +27,9 @@
 /* A new pool: itself and its index. */
 #define POOL_FRAMES 3u
 
+/* Pages of a get of several at most. */
+#define ALL_PAGES 6u
+
 static struct model model;
 static struct tmem_client *clients[MODEL_CLIENTS];
 static uint64_t caps[MODEL_CLIENTS];
@@ -176,6 +179,51 @@ static void get_do(struct model_place at)
 	expected[at.client].held -= !pool->persistent;
 }
 
+/* Several pages or none, of one client, and of any of its pools. */
+static void get_all_do(struct model_place at)
+{
+	static uint64_t pages[ALL_PAGES][TMEM_PAGE_SIZE / sizeof(uint64_t)]
+		__attribute__((aligned(4096)));
+	struct model_page taken[ALL_PAGES];
+	struct model_place places[ALL_PAGES];
+	struct tmem_get gets[ALL_PAGES];
+	unsigned int count = 1 + (unsigned int)(model_random() % ALL_PAGES), i, missing = 0;
+	bool open = true;
+	int64_t ret;
+
+	for (i = 0; i < count; i++) {
+		if (model_random() % 4 == 0)
+			at.pool = (unsigned int)(model_random() % MODEL_POOLS);
+		at.index = (at.index + (unsigned int)(model_random() % 4)) % MODEL_INDICES;
+		places[i] = at;
+		gets[i] = (struct tmem_get){.pool = at.pool, .key = key_of(at), .page = pages[i]};
+		page_fill(pages[i], 1);
+		open = open && model.pools[at.client][at.pool].open;
+	}
+	ret = tmem_get_all(clients[at.client], gets, count);
+
+	for (i = 0; i < count; i++) {
+		taken[i] = *model_page(&model, places[i]);
+		missing += model_get(&model, places[i]) == 0;
+	}
+	if (open && !missing) {
+		assert_int_equal(ret, 0);
+		for (i = 0; i < count; i++) {
+			page_expect(pages[i], taken[i].stamp);
+			expected[at.client].held -=
+				!model.pools[at.client][places[i].pool].persistent;
+		}
+		expected[at.client].gets += count;
+		return;
+	}
+	assert_int_equal(ret, open ? -TIDEPOOL_ENOENT : -TIDEPOOL_ENODEV);
+	expected[at.client].misses += open ? missing : 0;
+	while (i-- > 0) {
+		page_expect(pages[i], 1);
+		*model_page(&model, places[i]) = taken[i];
+	}
+}
+
 static void flush_page_do(struct model_place at)
 {
 	struct tmem_key key = key_of(at);
@@ -280,8 +328,10 @@ static void call_do(void)
 
 	if (choice < 550)
 		put_do(at);
-	else if (choice < 800)
+	else if (choice < 700)
 		get_do(at);
+	else if (choice < 800)
+		get_all_do(at);
 	else if (choice < 900)
 		flush_page_do(at);
 	else if (choice < 970)

@@ -50,7 +50,9 @@ struct thread {
 	uint64_t stamp;
 	uint64_t own[OWN_INDICES]; /* the stamp in each of its own pages; 0: none */
 	uint64_t got;
+	uint64_t pairs;
 	uint64_t page[WORDS] __attribute__((aligned(4096)));
+	uint64_t second[WORDS] __attribute__((aligned(4096)));
 };
 
 static uint64_t random_next(struct thread *thread)
@@ -106,6 +108,25 @@ static void own_call(struct thread *thread)
 	}
 }
 
+/* Two pages at once, in any order of their shards. */
+static void pair_call(struct thread *thread, uint64_t pool, uint64_t index)
+{
+	uint64_t other = random_next(thread) % SHARED_INDICES;
+	struct tmem_get gets[2] = {
+		{.pool = pool, .key = {{7, 7, 7}, index}, .page = thread->page},
+		{.pool = pool, .key = {{7, 7, 7}, other}, .page = thread->second},
+	};
+	int64_t ret = tmem_get_all(client, gets, 2);
+
+	check(ret == 0 || ret == -TIDEPOOL_ENOENT);
+	if (ret)
+		return;
+	page_check(thread, index);
+	check(thread->second[0] >> 48 == other);
+	check(memcmp(thread->second, thread->second + 1, TMEM_PAGE_SIZE - 8) == 0);
+	thread->pairs++;
+}
+
 static void shared_call(struct thread *thread, uint64_t pool)
 {
 	uint64_t index = random_next(thread) % SHARED_INDICES;
@@ -122,6 +143,8 @@ static void shared_call(struct thread *thread, uint64_t pool)
 		check(ret == 0 || ret == -TIDEPOOL_EAGAIN);
 		return;
 	case 2:
+		pair_call(thread, pool, index);
+		return;
 	case 3:
 	case 4:
 		ret = tmem_get(client, pool, &key, thread->page);
@@ -232,6 +255,7 @@ static void threads_run(uint64_t cap)
 	for (i = 0; i < THREADS; i++) {
 		assert_int_equal(pthread_join(threads[i].id, NULL), 0);
 		assert_true(threads[i].got > 0);
+		assert_true(threads[i].pairs > 0);
 	}
 
 	tmem_client_stats(client, &stats);

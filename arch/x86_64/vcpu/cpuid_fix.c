@@ -204,6 +204,7 @@ void cpuid_fix_tidepool_version(struct vcpu *vcpu, uint32_t subleaf, struct cpui
 {
 	(void)vcpu, (void)subleaf;
 	regs->eax = TIDEPOOL_ABI_VERSION;
+	regs->ebx = TIDEPOOL_FEATURES;
 	regs->ecx = TIDEPOOL_MAX_POOLS;
 }
 

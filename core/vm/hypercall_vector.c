@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Many operations in one call. Each descriptor is read once, into the hypervisor's own memory,
+ * before anything in it is looked at: other CPUs of the guest may write it meanwhile.
+ */
+#include <tidepool/abi.h>
+#include "core/store.h"
+#include "core/vm/hypercall.h"
+#include "core/vm/vm.h"
+#include "tmem/tmem.h"
+
+/* Descriptors that one call carries out at most: as many page copies. */
+#define BUDGET 64u
+
+#define DESCRIPTOR_SIZE	 sizeof(struct tidepool_descriptor)
+#define DESCRIPTOR_WORDS (DESCRIPTOR_SIZE / sizeof(uint64_t))
+
+_Static_assert(DESCRIPTOR_SIZE == 64, "the ABI's descriptor");
+_Static_assert(TIDEPOOL_VECTOR_ALL_MAX == TMEM_GET_ALL_MAX, "the store takes what the ABI allows");
+
+/* A descriptor in guest memory, or NULL. One never crosses a page. */
+static struct tidepool_descriptor *descriptor_at(const struct vm *vm, uint64_t gpa, uint64_t n)
+{
+	return (void *)vm_gpa_to_host(vm, gpa + n * DESCRIPTOR_SIZE);
+}
+
+/* volatile: each word is read once. */
+static struct tidepool_descriptor descriptor_read(const struct tidepool_descriptor *from)
+{
+	union {
+		struct tidepool_descriptor descriptor;
+		uint64_t words[DESCRIPTOR_WORDS];
+	} copy;
+	const volatile uint64_t *words = (const volatile void *)from;
+	unsigned int i;
+
+	for (i = 0; i < DESCRIPTOR_WORDS; i++)
+		copy.words[i] = words[i];
+	return copy.descriptor;
+}
+
+static struct page_call call_of(const struct tidepool_descriptor *descriptor)
+{
+	const unsigned long long *oid = descriptor->oid;
+
+	return (struct page_call){
+		.op = descriptor->op,
+		.pool = descriptor->pool,
+		.key = {.oid = {oid[0], oid[1], oid[2]}, .index = descriptor->index},
+		.frame = descriptor->frame,
+	};
+}
+
+/* Whether a result says that only a part of an operation is done. */
+static bool is_partial(int64_t result)
+{
+	return result == -TIDEPOOL_EAGAIN;
+}
+
+static int64_t each(struct vm *vm, uint64_t gpa, uint64_t count)
+{
+	uint64_t moves = store_block_moves();
+	uint64_t n = 0;
+	int64_t result;
+
+	do {
+		struct tidepool_descriptor *descriptor = descriptor_at(vm, gpa, n++);
+		struct tidepool_descriptor copy = descriptor_read(descriptor);
+		struct page_call call = call_of(&copy);
+
+		result = hypercall_page(vm, &call);
+		__atomic_store_n(&descriptor->result, result, __ATOMIC_RELAXED);
+	} while (n < count && n < BUDGET && !is_partial(result) && moves == store_block_moves());
+	return (int64_t)n;
+}
+
+/* Get all pages or none. No result is written: the call's own is that of all. */
+static int64_t all(struct vm *vm, uint64_t gpa, unsigned int count)
+{
+	struct tmem_get gets[TIDEPOOL_VECTOR_ALL_MAX];
+	bool frames = true;
+	unsigned int i;
+	int64_t ret;
+
+	for (i = 0; i < count; i++) {
+		struct tidepool_descriptor copy = descriptor_read(descriptor_at(vm, gpa, i));
+		struct page_call call = call_of(&copy);
+
+		if (call.op != TIDEPOOL_OP_GET_PAGE)
+			return -TIDEPOOL_EINVAL;
+		gets[i].pool = call.pool;
+		gets[i].key = call.key;
+		gets[i].page = hypercall_frame(vm, call.frame);
+		frames = frames && gets[i].page;
+	}
+	if (!frames)
+		return -TIDEPOOL_EFAULT;
+	ret = tmem_get_all(vm->tmem, gets, count);
+	return ret ? ret : count;
+}
+
+int64_t hypercall_vector(struct vm *vm, uint64_t gpa, uint64_t count, uint64_t flags)
+{
+	uint64_t max = flags & TIDEPOOL_VECTOR_ALL ? TIDEPOOL_VECTOR_ALL_MAX : TIDEPOOL_VECTOR_MAX;
+	uint64_t i;
+
+	if (flags & ~TIDEPOOL_VECTOR_ALL || count == 0 || count > max || gpa % DESCRIPTOR_SIZE)
+		return -TIDEPOOL_EINVAL;
+	if (gpa > UINT64_MAX - max * DESCRIPTOR_SIZE)
+		return -TIDEPOOL_EFAULT;
+	for (i = 0; i < count; i++)
+		if (!descriptor_at(vm, gpa, i))
+			return -TIDEPOOL_EFAULT;
+	if (flags & TIDEPOOL_VECTOR_ALL)
+		return all(vm, gpa, (unsigned int)count);
+	return each(vm, gpa, count);
+}
