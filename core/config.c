@@ -9,6 +9,7 @@
 #include "core/config.h"
 #include "core/console.h"
 #include "core/string.h"
+#include "core/time.h"
 
 #define SENTENCE_MAX 320
 #define WORD_SHOWN   64 /* characters of a word that a sentence repeats */
@@ -109,6 +110,7 @@ struct line {
 	const struct boot_module *module;
 	unsigned int number; /* from 1, in the order of the GRUB menu */
 	struct word name;
+	bool shared;	  /* for several guests, of which @name is one */
 	const char *rest; /* what has not been read yet */
 };
 
@@ -335,9 +337,83 @@ static bool parse_initrd(struct parser *parser, struct line *line, struct word k
 	return true;
 }
 
+/* "200us" or "5ms", in nanoseconds. Returns false for anything else. */
+static bool parse_delay(struct word word, uint64_t *ns)
+{
+	static const struct {
+		char unit[3];
+		uint64_t ns;
+	} units[] = {{"us", NSEC_PER_USEC}, {"ms", NSEC_PER_MSEC}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		size_t len = strlen(units[i].unit);
+
+		if (word.len <= len || memcmp(word.start + word.len - len, units[i].unit, len) != 0)
+			continue;
+		word.len -= len;
+		return parse_number(word, false, ns) &&
+		       !__builtin_mul_overflow(*ns, units[i].ns, ns) && *ns <= CONFIG_DELAY_MAX_NS;
+	}
+	return false;
+}
+_Static_assert(CONFIG_DELAY_MAX_NS == NSEC_PER_SEC, "the sentence about delay= says 1000ms");
+
+/* Reads the words behind "disk". Returns false if one of them was at fault. */
+static bool parse_disk_words(struct parser *parser, struct line *line, struct disk_config *disk)
+{
+	bool good = true, delayed = false;
+
+	for (;;) {
+		struct word word = next_word(&line->rest), value;
+
+		if (word.len == 0)
+			return good;
+		if (word_is(word, "ro") && !disk->read_only) {
+			disk->read_only = true;
+		} else if (!word_has_prefix(word, "delay=", &value)) {
+			fault_in_module(parser, line, word, "expected ", "ro or delay=, each once");
+			good = false;
+		} else if (delayed || !parse_delay(value, &disk->delay_ns)) {
+			fault_in_module(parser, line, word, "expected ",
+					"once a time up to 1000ms, such as 200us");
+			good = false;
+		} else {
+			delayed = true;
+		}
+	}
+}
+
+static bool parse_disk(struct parser *parser, struct line *line, struct word kind,
+		       struct guest_config *guest)
+{
+	struct disk_config *disk = &guest->disks[guest->disk_count];
+	const char *complaint = NULL, *expected = NULL;
+
+	if (guest->disk_count == CONFIG_MAX_DISKS) {
+		complaint = "one disk too many for this guest; ";
+		expected = "expected at most " VALUE(CONFIG_MAX_DISKS);
+	} else {
+		*disk = (struct disk_config){.module = line->module};
+		guest->disk_count++;
+		if (!parse_disk_words(parser, line, disk))
+			return false;
+		if (line->shared && !disk->read_only) {
+			complaint = "several guests can only read a disk; ";
+			expected = "expected the word ro";
+		} else if (line->module->size < CONFIG_DISK_MIN) {
+			complaint = "the file is too short for a disk; ";
+			expected = "expected at least one sector, 512 bytes";
+		}
+	}
+	if (complaint)
+		fault_in_module(parser, line, kind, complaint, expected);
+	return !complaint;
+}
+_Static_assert(CONFIG_DISK_MIN == 512, "the sentence about short files says so");
+
 static bool name_is_valid(struct word name)
 {
-	if (name.len >= CONFIG_NAME_MAX)
+	if (name.len == 0 || name.len >= CONFIG_NAME_MAX)
 		return false;
 	for (size_t i = 0; i < name.len; i++) {
 		char c = name.start[i];
@@ -367,7 +443,8 @@ static int find_guest(struct config *config, struct word name)
 }
 _Static_assert(CONFIG_MAX_GUESTS == 32, "the sentence about too many guests says so");
 
-static void parse_module(struct parser *parser, struct line *line)
+/* Reads a line for the guest line->name; @line->rest is what follows the names. */
+static void parse_module_for(struct parser *parser, struct line *line)
 {
 	static const struct word no_word;
 	struct guest_config *guest;
@@ -375,13 +452,6 @@ static void parse_module(struct parser *parser, struct line *line)
 	bool good;
 	int index;
 
-	line->rest = line->module->words;
-	line->name = next_word(&line->rest);
-	if (line->name.len == 0) {
-		fault_in_module(parser, line, no_word, "no words; expected ",
-				"a guest's name and kernel or initrd");
-		return;
-	}
 	if (!name_is_valid(line->name)) {
 		fault_in_module(parser, line, line->name,
 				"expected a guest's name: ", "at most 15 letters, digits, - and _");
@@ -399,35 +469,71 @@ static void parse_module(struct parser *parser, struct line *line)
 		fault_in_module(parser, line, no_word, "the line is too long; expected ",
 				"at most 1023 characters");
 		good = false;
+	} else if (word_is(kind, "disk")) {
+		good = parse_disk(parser, line, kind, guest);
+	} else if (line->shared) {
+		fault_in_module(parser, line, kind, "expected ",
+				"disk, with several guests' names");
+		good = false;
 	} else if (word_is(kind, "kernel")) {
 		good = parse_kernel(parser, line, kind, guest);
 	} else if (word_is(kind, "initrd")) {
 		good = parse_initrd(parser, line, kind, guest);
 	} else {
 		fault_in_module(parser, line, kind, kind.len ? "expected " : "no kind; expected ",
-				"kernel or initrd");
+				"kernel, initrd or disk");
 		good = false;
 	}
 	if (!good)
 		parser->faulty[index] = true;
 }
+
+/* A guest's name, or several with commas between them, and what the module is to them. */
+static void parse_module(struct parser *parser, struct line *line)
+{
+	const char *words = line->module->words;
+	struct word names = next_word(&words);
+	size_t start = 0;
+
+	if (names.len == 0) {
+		fault_in_module(parser, line, names, "no words; expected ",
+				"a guest's name and kernel, initrd or disk");
+		return;
+	}
+	for (size_t i = 0; i <= names.len; i++) {
+		if (i < names.len && names.start[i] != ',')
+			continue;
+		line->name = (struct word){.start = names.start + start, .len = i - start};
+		line->shared = line->name.len < names.len;
+		line->rest = words;
+		parse_module_for(parser, line);
+		start = i + 1;
+	}
+}
 _Static_assert(BOOT_STRING_MAX == 1024, "the sentences about long lines say 1023");
 
-/* An initrd is of no use without its kernel. Guests that are out already are not named again. */
+/* An initrd or a disk is of no use without a kernel. Guests that are out already are not named
+ * again. */
 static void check_kernels(struct parser *parser)
 {
 	const struct boot_info *boot = parser->boot;
 
 	for (uint32_t i = 0; i < parser->config->guest_count; i++) {
 		const struct guest_config *guest = &parser->config->guests[i];
+		const struct boot_module *module = guest->initrd;
+		const char *kind = "initrd";
 		struct line line;
 
 		if (guest->kernel || parser->faulty[i])
 			continue;
-		line = (struct line){.module = guest->initrd,
-				     .number = (unsigned int)(guest->initrd - boot->modules) + 1,
+		if (!module) {
+			module = guest->disks[0].module;
+			kind = "disk";
+		}
+		line = (struct line){.module = module,
+				     .number = (unsigned int)(module - boot->modules) + 1,
 				     .name = {guest->name, strlen(guest->name)}};
-		fault_in_module(parser, &line, (struct word){"initrd", strlen("initrd")},
+		fault_in_module(parser, &line, (struct word){kind, strlen(kind)},
 				"no kernel for this guest; expected ",
 				"a module line with its name and the word kernel");
 		parser->faulty[i] = true;

@@ -4,6 +4,8 @@
  *
  *   module2 /boot/vmlinuz web kernel memory=512M vcpus=2 weight=2 tmem=256M -- console=ttyS0
  *   module2 /boot/initrd.img web initrd
+ *   module2 /boot/root.ext4 web disk
+ *   module2 /boot/usr.squashfs web,db disk ro delay=200us
  *
  * A bad word costs the guest it is for, with a message that names module, word and what was
  * expected; the other guests start.
@@ -22,6 +24,16 @@
 #define CONFIG_MEMORY_MAX     (512 * GIB)
 #define CONFIG_MAX_VCPUS      16
 #define CONFIG_WEIGHT_MAX     100
+#define CONFIG_MAX_DISKS      7
+#define CONFIG_DISK_MIN	      512
+#define CONFIG_DELAY_MAX_NS   1000000000ull
+
+/* A disk as one guest sees it. Only a read-only one may have several guests. */
+struct disk_config {
+	const struct boot_module *module;
+	uint64_t delay_ns; /* a request takes at least this long */
+	bool read_only;
+};
 
 /* "on_reset=" and "on_crash=": what to do with a guest that ends so. */
 enum config_then { CONFIG_STOP, CONFIG_RESTART };
@@ -36,6 +48,8 @@ struct guest_config {
 	uint32_t vcpus;
 	uint32_t weight;
 	enum config_then on_reset, on_crash;
+	uint32_t disk_count;
+	struct disk_config disks[CONFIG_MAX_DISKS]; /* in the order of their lines */
 	bool testdev; /* "testdev": it has the ports of core/dev/testdev.h */
 };
 

@@ -155,26 +155,33 @@ static uint64_t background_step(struct pcpu *cpu, uint64_t now)
 }
 
 /*
- * A halted vCPU that has an interrupt can run again. One that slept for long starts up to a slice
- * before the others, so that it runs at once; what it has used meanwhile is not forgotten.
+ * A vCPU that slept for long starts up to a slice before the others, so that it runs at once; what
+ * it has used meanwhile is not forgotten.
  */
-static void wake(struct sched_cpu *sched, struct vcpu *vcpu, uint64_t slice)
+static void limit_credit(struct sched_cpu *sched, struct vcpu *vcpu, uint64_t slice)
 {
 	uint64_t credit = slice / vcpu->vm->config->weight;
 	uint64_t earliest = sched->min_vruntime > credit ? sched->min_vruntime - credit : 0;
 
-	vcpu->status = VCPU_RUNNABLE;
 	if (vcpu->vruntime < earliest)
 		vcpu->vruntime = earliest;
 }
 
-/* Whether there is something for a vCPU to do on its CPU. Wakes it if so. */
-static bool can_run(struct sched_cpu *sched, struct vcpu *vcpu, uint64_t slice)
+/*
+ * Whether there is something for a vCPU to do on its CPU. A halted one wakes up for an interrupt;
+ * INIT, start-up, and the devices' work are done by vcpu_run() in any status.
+ */
+static bool can_run(struct sched_cpu *sched, struct vcpu *vcpu, uint64_t now, uint64_t slice)
 {
-	if (vcpu->status == VCPU_HALTED && lapic_pending(vcpu) >= 0)
-		wake(sched, vcpu, slice);
-	/* INIT and start-up are obeyed by vcpu_run(), in any status. */
-	return vcpu->status == VCPU_RUNNABLE || lapic_signalled(vcpu);
+	bool work = vcpu_deadline(vcpu) <= now; /* the timer was polled: it is the devices' */
+
+	if (vcpu->status != VCPU_RUNNABLE && work)
+		limit_credit(sched, vcpu, slice);
+	if (vcpu->status == VCPU_HALTED && lapic_pending(vcpu) >= 0) {
+		limit_credit(sched, vcpu, slice);
+		vcpu->status = VCPU_RUNNABLE;
+	}
+	return vcpu->status == VCPU_RUNNABLE || work || lapic_signalled(vcpu);
 }
 
 /*
@@ -201,9 +208,9 @@ static struct vcpu *pick(struct pcpu *cpu, uint64_t now, uint64_t *wake_at)
 			continue;
 		}
 		lapic_poll_timer(vcpu, now);
-		if (!can_run(sched, vcpu, slice)) {
-			if (vcpu->status == VCPU_HALTED && vcpu->lapic.timer_deadline < *wake_at)
-				*wake_at = vcpu->lapic.timer_deadline;
+		if (!can_run(sched, vcpu, now, slice)) {
+			if (vcpu_deadline(vcpu) < *wake_at)
+				*wake_at = vcpu_deadline(vcpu);
 			continue;
 		}
 		runnable++;
@@ -230,8 +237,8 @@ static struct vcpu *pick(struct pcpu *cpu, uint64_t now, uint64_t *wake_at)
 		sched->slice_end = now + slice;
 	if (runnable > 1 && sched->slice_end < *wake_at)
 		*wake_at = sched->slice_end;
-	if (best->lapic.timer_deadline < *wake_at)
-		*wake_at = best->lapic.timer_deadline;
+	if (vcpu_deadline(best) < *wake_at)
+		*wake_at = vcpu_deadline(best);
 	if (best->vruntime > sched->min_vruntime)
 		sched->min_vruntime = best->vruntime;
 	return best;

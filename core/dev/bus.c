@@ -8,6 +8,7 @@
 #include "core/dev/power.h"
 #include "core/dev/testdev.h"
 #include "core/dev/uart.h"
+#include "core/dev/virtio.h"
 #include "core/vm/vcpu.h"
 #include "core/vm/vm.h"
 
@@ -184,11 +185,20 @@ static const struct mmio_page *find_page(gpa_t gpa, unsigned int size)
 	return NULL;
 }
 
+/* Virtio devices have registers and configuration of several sizes. */
+static bool is_virtio(gpa_t gpa, unsigned int size)
+{
+	return gpa >= VM_VIRTIO_BASE && IS_ALIGNED(gpa, size) &&
+	       gpa < VM_VIRTIO_BASE + VIRTIO_SLOTS * VIRTIO_SLOT_SIZE;
+}
+
 uint64_t bus_mmio_read(struct vcpu *vcpu, gpa_t gpa, unsigned int size)
 {
 	const struct mmio_page *page = find_page(gpa, size);
 	uint32_t value;
 
+	if (is_virtio(gpa, size))
+		return virtio_mmio_read(vcpu->vm, gpa - VM_VIRTIO_BASE, size);
 	if (page && page->read(vcpu, (uint32_t)(gpa - page->base), &value) == 0)
 		return value;
 	return size >= MMIO_SIZE_MAX ? UINT64_MAX : BIT(size * 8) - 1;
@@ -198,6 +208,8 @@ void bus_mmio_write(struct vcpu *vcpu, gpa_t gpa, unsigned int size, uint64_t va
 {
 	const struct mmio_page *page = find_page(gpa, size);
 
-	if (page)
+	if (is_virtio(gpa, size))
+		virtio_mmio_write(vcpu->vm, gpa - VM_VIRTIO_BASE, size, value);
+	else if (page)
 		page->write(vcpu, (uint32_t)(gpa - page->base), (uint32_t)value);
 }

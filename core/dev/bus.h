@@ -16,7 +16,8 @@ void bus_io_write(struct vcpu *vcpu, uint16_t port, unsigned int size, uint32_t 
 
 /*
  * bus_mmio_read, bus_mmio_write - @size 1, 2, 4 or 8 bytes at a guest-physical address that is no
- * RAM. Devices answer aligned 32-bit accesses; others read as all ones.
+ * RAM. Devices answer aligned 32-bit accesses, virtio's configuration other sizes as well; others
+ * read as all ones.
  */
 uint64_t bus_mmio_read(struct vcpu *vcpu, gpa_t gpa, unsigned int size);
 void bus_mmio_write(struct vcpu *vcpu, gpa_t gpa, unsigned int size, uint64_t value);

@@ -292,7 +292,7 @@ void vm_get_figures(struct vm *vm, struct vm_figures *figures)
 }
 
 /* What a person wants to know of a guest that has ended; docs/manual.md explains each figure. */
-static void report(const struct vm *vm)
+static void report(struct vm *vm)
 {
 	const struct tmem_stats *stats = &vm->last.tmem;
 	unsigned long long exits = 0;
@@ -308,6 +308,7 @@ static void report(const struct vm *vm)
 	       (unsigned long long)stats->held);
 	printk("tidepool: guest %s: hypercalls=%llu exits=%llu\n", vm->name,
 	       (unsigned long long)vm->last.hypercalls, exits);
+	virtio_report(vm);
 }
 
 bool vm_retire_vcpu(struct vm *vm)

@@ -289,6 +289,14 @@ static void obey_signals(struct vcpu *vcpu)
 		vcpu_startup(vcpu, signals & LAPIC_SIGNAL_VECTOR);
 }
 
+uint64_t vcpu_deadline(const struct vcpu *vcpu)
+{
+	uint64_t timer = vcpu->lapic.timer_deadline;
+	uint64_t devices = vcpu->id == 0 ? virtio_due(&vcpu->vm->virtio) : TIME_NEVER;
+
+	return devices < timer ? devices : timer;
+}
+
 void vcpu_run(struct vcpu *vcpu)
 {
 	struct pcpu *cpu = this_cpu();
@@ -296,12 +304,14 @@ void vcpu_run(struct vcpu *vcpu)
 
 	while (!__atomic_load_n(&cpu->need_resched, __ATOMIC_RELAXED) &&
 	       __atomic_load_n(status, __ATOMIC_ACQUIRE) == VM_RUNNING) {
+		if (vcpu->id == 0)
+			virtio_poll(vcpu->vm, time_ticks());
 		if (lapic_signalled(vcpu))
 			obey_signals(vcpu);
 		if (vcpu->status != VCPU_RUNNABLE)
 			break;
 		lapic_poll_timer(vcpu, time_ticks());
-		sched_want_timer(vcpu->lapic.timer_deadline);
+		sched_want_timer(vcpu_deadline(vcpu));
 		deliver_interrupt(vcpu);
 		virt->run(vcpu);
 		BUG_ON(vcpu->exit.kind >= EXIT_KIND_COUNT);

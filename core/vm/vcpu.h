@@ -41,6 +41,12 @@ struct vcpu {
 void vcpu_run(struct vcpu *vcpu);
 
 /*
+ * vcpu_deadline - TSC at which vcpu_run() has something to do unasked: the local APIC's timer, or,
+ * for the first vCPU, the work of the VM's devices; TIME_NEVER: nothing. Context: its CPU.
+ */
+uint64_t vcpu_deadline(const struct vcpu *vcpu);
+
+/*
  * vcpu_kick - make a vCPU notice new work: an interrupt in its local APIC, a stopping VM
  * Context: any CPU, any locks.
  */

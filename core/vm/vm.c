@@ -86,6 +86,22 @@ static int create_vcpu(struct vm *vm, uint32_t id)
 	return 0;
 }
 
+static int add_devices(struct vm *vm)
+{
+	const struct guest_config *config = vm->config;
+	int err;
+
+	for (uint32_t i = 0; i < config->disk_count; i++) {
+		const struct boot_module *module = config->disks[i].module;
+
+		err = virtio_add_disk(vm, &config->disks[i], phys_to_virt(module->base),
+				      module->size);
+		if (err < 0)
+			return err;
+	}
+	return virtio_add_rng(vm);
+}
+
 /* The first vCPU starts where the loader says; the others wait for it. */
 static void set_entry(struct vcpu *vcpu, const struct loader_entry *entry)
 {
@@ -107,6 +123,7 @@ static int begin(struct vm *vm)
 	vm->power = (struct power){0};
 	ioapic_reset(&vm->ioapic);
 	uart_reset(&vm->uart);
+	virtio_init(vm);
 	if (vm->config->memory / BLOCK_SIZE > frames_free_blocks())
 		return -ENOSPC;
 	if (virt->vm_init(vm) < 0)
@@ -133,6 +150,9 @@ static int complete(struct vm *vm, const char **why)
 			return err;
 		vm->vcpu_count++;
 	}
+	err = add_devices(vm);
+	if (err < 0)
+		return err;
 	err = load_kernel(vm, &entry, why);
 	if (err < 0)
 		return err;
@@ -181,6 +201,7 @@ bool vm_destroy_step(struct vm *vm)
 		return false;
 	}
 	if (vm->nested_root) {
+		virtio_destroy(vm);
 		virt->vm_free(vm);
 		vm->nested_root = 0;
 		return false;

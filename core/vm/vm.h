@@ -10,6 +10,7 @@
 #include "core/dev/ioapic.h"
 #include "core/dev/power.h"
 #include "core/dev/uart.h"
+#include "core/dev/virtio.h"
 #include "core/spinlock.h"
 #include "core/types.h"
 #include "tmem/tmem.h"
@@ -19,6 +20,7 @@ struct vcpu;
 /* Guest-physical layout: RAM from 0, a hole for devices below 4 GiB, the rest of the RAM above. */
 #define VM_HOLE_BASE   0xc0000000ull
 #define VM_HOLE_END    0x100000000ull
+#define VM_VIRTIO_BASE 0xd0000000ull /* as core/vm/dsdt.asl says; VIRTIO_SLOTS pages */
 #define VM_IOAPIC_BASE 0xfec00000ull
 #define VM_LAPIC_BASE  0xfee00000ull
 #define VM_ACPI_BASE   0xe0000ull /* RSDP and tables, inside the PC's reserved ROM area */
@@ -74,6 +76,7 @@ struct vm {
 	struct ioapic ioapic;
 	struct uart uart;
 	struct power power;
+	struct virtio virtio;
 
 	struct tmem_client *tmem;
 	uint64_t blocks_taken; /* by vm_create_step() so far */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "arch/x86_64/cpu/platform.h"
 #include "core/console.h"
+#include "core/frames.h"
 #include "core/time.h"
 #include "tests/unit/dev_host.h"
 
@@ -67,4 +70,42 @@ void console_write(const char *text, size_t len)
 	host.console_len += len;
 	host.console[host.console_len] = '\0';
 	host.console_writes++;
+}
+
+void printk(const char *fmt, ...)
+{
+	size_t room = sizeof(host.console) - host.console_len;
+	va_list args;
+	int len;
+
+	va_start(args, fmt);
+	len = vsnprintf(host.console + host.console_len, room, fmt, args);
+	va_end(args);
+	host.console_len += (size_t)len < room ? (size_t)len : room - 1;
+}
+
+int format(char *buf, size_t size, const char *fmt, ...)
+{
+	va_list args;
+	int len;
+
+	va_start(args, fmt);
+	len = vsnprintf(buf, size, fmt, args);
+	va_end(args);
+	return len;
+}
+
+void *frame_alloc(void)
+{
+	return host.no_frames ? NULL : calloc(1, PAGE_SIZE);
+}
+
+void frame_free(void *frame)
+{
+	free(frame);
+}
+
+uint64_t platform_random(void)
+{
+	return (uint64_t)rand() << 32 ^ (uint64_t)rand();
 }

@@ -21,6 +21,7 @@ struct host {
 	char console[8192];
 	size_t console_len;
 	unsigned int console_writes;
+	bool no_frames; /* frame_alloc() finds none */
 };
 
 extern struct host host;

@@ -167,10 +167,11 @@ static void test_sizes(void **state)
 static void test_sentences(void **state)
 {
 	(void)state;
-	assert_fault("", "module 1: no words; expected a guest's name and kernel or initrd");
-	assert_fault(" \t ", "module 1: no words; expected a guest's name and kernel or initrd");
-	assert_fault("web", "module 1 (web): no kind; expected kernel or initrd");
-	assert_fault("web kernl", "module 1 (web): \"kernl\": expected kernel or initrd");
+	assert_fault("", "module 1: no words; expected a guest's name and kernel, initrd or disk");
+	assert_fault(" \t ",
+		     "module 1: no words; expected a guest's name and kernel, initrd or disk");
+	assert_fault("web", "module 1 (web): no kind; expected kernel, initrd or disk");
+	assert_fault("web kernl", "module 1 (web): \"kernl\": expected kernel, initrd or disk");
 	assert_fault("web kernel quiet",
 		     "module 1 (web): \"quiet\": expected memory=, vcpus=, weight=, tmem=, "
 		     "on_reset=, on_crash=, testdev, or -- and "
@@ -209,6 +210,130 @@ static void test_sentences(void **state)
 	assert_fault("web initrd",
 		     "module 1 (web): \"initrd\": no kernel for this guest; expected a "
 		     "module line with its name and the word kernel");
+}
+/* As module(), for a disk: the size of the file counts. */
+static struct boot_module *disk_module(const char *words)
+{
+	struct boot_module *added = module(words);
+
+	added->size = MIB;
+	return added;
+}
+
+static void test_disks(void **state)
+{
+	(void)state;
+	begin();
+	module("web kernel");
+	disk_module("web disk");
+	disk_module("web,db disk ro delay=200us");
+	disk_module("web disk delay=1000ms");
+	module("db kernel");
+	parse();
+	assert_int_equal(sentence_count, 0);
+	assert_int_equal(config.guest_count, 2);
+	assert_int_equal(config.guests[0].disk_count, 3);
+	assert_ptr_equal(config.guests[0].disks[0].module, &boot.modules[1]);
+	assert_false(config.guests[0].disks[0].read_only);
+	assert_int_equal(config.guests[0].disks[0].delay_ns, 0);
+	assert_true(config.guests[0].disks[1].read_only);
+	assert_int_equal(config.guests[0].disks[1].delay_ns, 200000);
+	assert_int_equal(config.guests[0].disks[2].delay_ns, 1000000000);
+	assert_int_equal(config.guests[1].disk_count, 1);
+	assert_ptr_equal(config.guests[1].disks[0].module, &boot.modules[2]);
+	assert_true(config.guests[1].disks[0].read_only);
+}
+
+/* A line for a disk in front of a good guest; what is said of it. Returns the guests that start. */
+static unsigned int disk_fault(const char *words, const char *sentence)
+{
+	begin();
+	disk_module(words);
+	module("db kernel");
+	parse();
+	assert_int_equal(sentence_count, 1);
+	assert_string_equal(sentences[0], sentence);
+	return config.guest_count;
+}
+
+static void test_disk_faults(void **state)
+{
+	static const char *const delays[] = {
+		"delay=",     "delay=us",   "delay=5",	    "delay=5s",
+		"delay=-1us", "delay=1us2", "delay=1001ms", "delay=18446744073709551615ms",
+	};
+	char words[64], sentence[160];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
+		snprintf(words, sizeof(words), "web disk %s", delays[i]);
+		snprintf(sentence, sizeof(sentence),
+			 "module 1 (web): \"%s\": expected once a time up to 1000ms, such as 200us",
+			 delays[i]);
+		assert_int_equal(disk_fault(words, sentence), 1);
+	}
+	disk_fault(
+		"web disk delay=1us delay=1us",
+		"module 1 (web): \"delay=1us\": expected once a time up to 1000ms, such as 200us");
+	disk_fault("web disk ro ro", "module 1 (web): \"ro\": expected ro or delay=, each once");
+	disk_fault("web disk rw", "module 1 (web): \"rw\": expected ro or delay=, each once");
+	disk_fault("web disk", "module 1 (web): \"disk\": no kernel for this guest; expected a "
+			       "module line with its name and the word kernel");
+	disk_fault(",db disk ro",
+		   "module 1: expected a guest's name: at most 15 letters, digits, - "
+		   "and _");
+}
+
+/* A disk that can be written has one guest: both are out, each with a sentence. */
+static void test_shared_disks(void **state)
+{
+	(void)state;
+	begin();
+	module("web kernel");
+	module("db kernel");
+	module("other kernel");
+	disk_module("web,db disk");
+	parse();
+	assert_int_equal(sentence_count, 2);
+	assert_string_equal(sentences[0], "module 4 (web): \"disk\": several guests can only read "
+					  "a disk; expected the word ro");
+	assert_string_equal(sentences[1], "module 4 (db): \"disk\": several guests can only read a "
+					  "disk; expected the word ro");
+	assert_int_equal(config.guest_count, 1);
+	assert_string_equal(config.guests[0].name, "other");
+
+	begin();
+	module("web,db kernel");
+	parse();
+	assert_int_equal(sentence_count, 2);
+	assert_string_equal(sentences[1], "module 1 (db): \"kernel\": expected disk, with several "
+					  "guests' names");
+	assert_int_equal(config.guest_count, 0);
+}
+
+static void test_disk_limits(void **state)
+{
+	(void)state;
+	begin();
+	module("web kernel");
+	for (unsigned int i = 0; i < CONFIG_MAX_DISKS; i++)
+		disk_module("web disk");
+	parse();
+	assert_int_equal(sentence_count, 0);
+	disk_module("web disk");
+	parse();
+	assert_int_equal(sentence_count, 1);
+	assert_string_equal(sentences[0], "module 9 (web): \"disk\": one disk too many for this "
+					  "guest; expected at most 7");
+
+	begin();
+	module("web kernel");
+	disk_module("web disk")->size = 511;
+	parse();
+	assert_int_equal(sentence_count, 1);
+	assert_string_equal(sentences[0],
+			    "module 2 (web): \"disk\": the file is too short for a disk; expected "
+			    "at least one sector, 512 bytes");
 }
 _Static_assert(CONFIG_MAX_VCPUS == 16, "test_sentences() expects this limit in its sentences");
 
@@ -347,7 +472,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good_lines),   cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_sentences),    cmocka_unit_test(test_two_of_a_kind),
+		cmocka_unit_test(test_sentences),    cmocka_unit_test(test_disks),
+		cmocka_unit_test(test_disk_faults),  cmocka_unit_test(test_shared_disks),
+		cmocka_unit_test(test_disk_limits),  cmocka_unit_test(test_two_of_a_kind),
 		cmocka_unit_test(test_others_start), cmocka_unit_test(test_too_many_guests),
 		cmocka_unit_test(test_long_lines),   cmocka_unit_test(test_boot_line),
 	};
