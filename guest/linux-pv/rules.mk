@@ -54,11 +54,20 @@ $(GUEST)/tidepool.ko: $(GUEST)/driver/tidepool.ko
 $(GUEST)/brd.ko: $(GUEST)/kernel/version
 	strip --strip-debug -o $@ $(@D)/kernel/modules/drivers/block/brd.ko
 
+# What disks and entropy need, in the order in which they are loaded; ext4 is in the kernel.
+virtio_modules := virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk \
+		  char/hw_random/virtio-rng
+virtio_files   := $(addprefix $(GUEST)/,$(addsuffix .ko,$(notdir $(virtio_modules))))
+
+$(virtio_files): $(GUEST)/kernel/version
+	strip --strip-debug -o $@ $(@D)/kernel/modules/drivers/$(filter %/$(basename $(@F)),$(virtio_modules)).ko
+
 $(GUEST)/hog: tests/guest-linux/hog.c | deps-build
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -Os -static -s -Wall -Wextra -Werror -Wconversion -Wshadow -o $@ $<
 
 $(GUEST)/initrd.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/tidepool.ko \
-		     $(GUEST)/brd.ko $(GUEST)/hog
+		     $(GUEST)/brd.ko $(virtio_files) $(GUEST)/hog
 	tools/mkinitramfs.sh $@ tests/guest-linux/init:init $(GUEST)/tidepool.ko:lib/tidepool.ko \
-		$(GUEST)/brd.ko:lib/brd.ko $(GUEST)/hog
+		$(GUEST)/brd.ko:lib/brd.ko $(GUEST)/hog \
+		$(foreach file,$(virtio_files),$(file):lib/$(notdir $(file)))
