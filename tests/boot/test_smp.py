@@ -3,7 +3,10 @@
 
 import re
 
+import pytest
+
 from machine import Machine, Qemu
+from test_linux import check_figures_agree, linux
 from test_tiny import results, tiny
 
 # In ticks of the guest's TSC, 1 GHz here: the window is 20 rounds of one slice and three.
@@ -45,3 +48,19 @@ def test_busy_guests_share_a_cpu_by_weight() -> None:
     shares = dict(re.findall(r"^(\w+)\| share: (\d+)", output, re.MULTILINE))
     assert abs(int(shares["one"]) - 250) <= 250 * 0.03
     assert abs(int(shares["three"]) - 750) <= 750 * 0.03
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_linux_with_two_vcpus(cpus: int) -> None:
+    """Linux uses both vCPUs, takes one off line and back, and swaps with both; on two CPUs, and with
+    the two vCPUs taking turns on one."""
+    modules = linux("web", "memory=128M vcpus=2", "tp.test=smp tp.mib=88 tp.passes=1")
+    with Qemu(modules, cpus=cpus, limit=240) as machine:
+        output = machine.wait_end()
+    assert "web| tidepool-cpus: 2" in output
+    assert output.count("CPU 1 is now offline") == 3
+    assert "web| tidepool-test: smp PASS" in output
+    assert "tidepool: guest web: stopped: power-off" in output
+    host = check_figures_agree(output, "web")
+    assert host["put"] > 5000
+    assert host["held"] == 0
