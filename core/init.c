@@ -44,7 +44,8 @@ static void init_secondary_cpu(void)
 	bool usable;
 
 	platform_init_cpu();
-	usable = mitigations_init_cpu() == 0 && virt->cpu_check() == 0 && virt->cpu_enable(this_cpu()) == 0;
+	usable = mitigations_init_cpu() == 0 && virt->cpu_check() == 0 &&
+		 virt->cpu_enable(this_cpu()) == 0;
 	if (usable)
 		sched_init_cpu();
 	smp_cpu_ready(usable);

@@ -39,6 +39,12 @@ void svm_read_back_xcr0(struct vcpu *v)
 	v->arch.xcr0 = XCR0_X87 | XCR0_SSE;
 }
 
+/* In vcpu/cr4.c */
+uint64_t cr4_offered(void)
+{
+	return CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_TSD;
+}
+
 static uint64_t cr2_register;
 
 void svm_write_cr2(struct vcpu *v)
@@ -375,6 +381,56 @@ static void test_cr8_is_decoded(void **state)
 	assert_int_equal(rip_after_skip(), 0x1004);
 }
 
+static void guest_writes_cr4(uint64_t value, bool refused)
+{
+	uint64_t before = vmcb_of(&vcpu)->save.cr4, rip = vmcb_of(&vcpu)->save.rip;
+
+	vmcb_of(&vcpu)->control.event_inj = 0;
+	vcpu.arch.gpr[RDI] = value;
+	take_exit(VMEXIT_CR4_WRITE, 0, 0);
+	assert_int_equal(vcpu.exit.kind, EXIT_NONE);
+	assert_int_equal(vmcb_of(&vcpu)->save.cr4, refused ? before : value);
+	assert_int_equal(vmcb_of(&vcpu)->save.rip, refused ? rip : rip + 3);
+	assert_int_equal(
+		vmcb_of(&vcpu)->control.event_inj,
+		refused ? EVENT_VALID | EVENT_TYPE_EXCEPTION | EVENT_ERROR_VALID | VECTOR_GP : 0);
+	vmcb_of(&vcpu)->save.rip = rip;
+}
+
+static void test_cr4_takes_what_is_offered(void **state)
+{
+	struct vcpu_state s;
+
+	(void)state;
+	memcpy(guest_code + 0x1000, "\x0f\x22\xe7", 3); /* mov %rdi, %cr4 */
+	svm_get_state(&vcpu, &s);
+	s.rip = 0x1000;
+	s.cr0 = CR0_PE | CR0_PG;
+	s.cr3 = 0x5000;
+	s.cr4 = CR4_PAE;
+	s.efer = EFER_LME | EFER_LMA;
+	s.seg[SEG_CS] = (struct vcpu_segment){.attr = SEGMENT_ATTR_CODE64, .base = 0};
+	svm_set_state(&vcpu, &s);
+	vmcb_of(&vcpu)->save.efer |= EFER_LMA;
+	svm_of(&vcpu)->asid_generation = 3;
+
+	guest_writes_cr4(CR4_PAE | CR4_TSD, false);
+	assert_int_equal(svm_of(&vcpu)->asid_generation, 3);
+	guest_writes_cr4(CR4_PAE | CR4_PKE, true);
+	guest_writes_cr4(CR4_PAE | BIT(63), true);
+	guest_writes_cr4(CR4_TSD, true); /* long mode needs PAE */
+	guest_writes_cr4(CR4_PAE | CR4_PGE, false);
+	assert_int_equal(svm_of(&vcpu)->asid_generation, 0); /* its translations are dropped */
+	guest_writes_cr4(CR4_PAE | CR4_PCIDE, false);
+	guest_writes_cr4(CR4_PAE, false);
+	vmcb_of(&vcpu)->save.cr3 = 0x5001;
+	guest_writes_cr4(CR4_PAE | CR4_PCIDE, true);
+
+	guest_mapped = 0x1000; /* nothing to decode */
+	take_exit(VMEXIT_CR4_WRITE, 0, 0);
+	assert_int_equal(vcpu.exit.kind, EXIT_UNHANDLED);
+}
+
 static void test_unknown_exits_stop(void **state)
 {
 	static const uint32_t codes[] = {0, 0x10, 0x4e, 0x65, 0x81, 0xa5, 0x3ff, 0x401, 0xfffffffe};
@@ -585,6 +641,7 @@ int main(void)
 		TEST(test_msr_direction),
 		TEST(test_nested_fault),
 		TEST(test_cr8_is_decoded),
+		TEST(test_cr4_takes_what_is_offered),
 		TEST(test_unknown_exits_stop),
 		TEST(test_events_are_requeued),
 		TEST(test_exceptions_are_reflected),

@@ -4,6 +4,7 @@
 #define TESTS_UNIT_VMX_GUEST_H
 
 #include "tests/unit/vmx_host.h"
+#include "arch/x86_64/vcpu/cr4.c"
 #include "arch/x86_64/vmx/cr.c"
 #include "arch/x86_64/vmx/event.c"
 #include "arch/x86_64/vmx/exits.c"
@@ -39,15 +40,12 @@ int vm_read_guest(const struct vm *of, gpa_t gpa, void *buf, size_t size)
 }
 
 /* A guest's CPU with everything but protection keys, VME and UMIP. */
-void cpuid_emulate(struct vcpu *of)
+struct cpuid_regs cpuid_guest_bits(uint32_t leaf, uint32_t subleaf)
 {
-	uint64_t *gpr = of->arch.gpr;
-	bool features = gpr[RAX] == 1;
-
-	gpr[RAX] = 0;
-	gpr[RBX] = features ? 0 : BIT(0) | BIT(7) | BIT(20);
-	gpr[RCX] = features ? BIT(17) | BIT(26) : 0;
-	gpr[RDX] = features ? 0xffffffff & ~BIT(1) : 0;
+	(void)subleaf;
+	if (leaf == 1)
+		return (struct cpuid_regs){.ecx = BIT(17) | BIT(26), .edx = 0xffffffff & ~BIT(1)};
+	return (struct cpuid_regs){.ebx = BIT(0) | BIT(7) | BIT(20)};
 }
 
 /* A 64-bit kernel with paging, in ring 0. */

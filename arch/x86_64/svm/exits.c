@@ -125,8 +125,8 @@ static bool is_legacy_prefix(uint8_t byte)
 }
 
 /*
- * MOV to or from CR8, for CPUs without decode assists: prefixes, REX, 0F 20 or 0F 22, ModRM.
- * Returns the instruction's length, 0 if it is something else.
+ * MOV to or from a control register, for CPUs without decode assists: prefixes, REX, 0F 20 or 0F
+ * 22, ModRM. Returns the instruction's length, 0 if it is something else.
  */
 static unsigned int decode_mov_cr(const uint8_t *insn, unsigned int count, bool code64,
 				  uint8_t *gpr)
@@ -144,26 +144,53 @@ static unsigned int decode_mov_cr(const uint8_t *insn, unsigned int count, bool 
 	return i + 3;
 }
 
-static void decode_cr8(struct vcpu *vcpu, const struct vmcb_control *control)
+static bool is_code64(const struct vcpu_paging *paging)
+{
+	return paging->efer & EFER_LMA && paging->cs_attr & ATTR_CODE_L;
+}
+
+/* Finds out which register the MOV is from or to, and its end. Returns false if it is no MOV. */
+static bool find_mov_cr(struct vcpu *vcpu, const struct vmcb_control *control, uint8_t *gpr)
 {
 	struct vcpu_paging paging;
 	uint8_t insn[INSN_MAX];
 	unsigned int length;
-	bool code64;
 
-	vcpu->exit.cr8.write = control->exit_code == VMEXIT_CR8_WRITE;
 	if (svm_has(SVM_FEATURE_DECODE_ASSISTS) && control->exit_info1 & CR_EXIT_DECODED) {
-		vcpu->exit.cr8.gpr = control->exit_info1 & CR_EXIT_GPR_MASK;
+		*gpr = control->exit_info1 & CR_EXIT_GPR_MASK;
 		if (svm_has(SVM_FEATURE_NEXT_RIP))
-			return;
+			return true;
 	}
 	svm_get_paging(vcpu, &paging);
-	code64 = paging.efer & EFER_LMA && paging.cs_attr & ATTR_CODE_L;
-	length = decode_mov_cr(insn, fetch_insn(vcpu, &paging, code64, insn), code64,
-			       &vcpu->exit.cr8.gpr);
-	if (!length)
-		vcpu->exit.kind = EXIT_UNHANDLED;
+	length = decode_mov_cr(insn, fetch_insn(vcpu, &paging, is_code64(&paging), insn),
+			       is_code64(&paging), gpr);
 	svm_of(vcpu)->next_rip = paging.rip + length;
+	return length;
+}
+
+static void decode_cr8(struct vcpu *vcpu, const struct vmcb_control *control)
+{
+	vcpu->exit.cr8.write = control->exit_code == VMEXIT_CR8_WRITE;
+	if (!find_mov_cr(vcpu, control, &vcpu->exit.cr8.gpr))
+		vcpu->exit.kind = EXIT_UNHANDLED;
+}
+
+static void decode_cr4(struct vcpu *vcpu, const struct vmcb_control *control)
+{
+	struct vcpu_paging paging;
+	uint64_t value;
+	uint8_t gpr;
+
+	if (!find_mov_cr(vcpu, control, &gpr)) {
+		vcpu->exit.kind = EXIT_UNHANDLED;
+		return;
+	}
+	svm_get_paging(vcpu, &paging);
+	value = vcpu->arch.gpr[gpr];
+	if (svm_write_cr4(vcpu, is_code64(&paging) ? value : (uint32_t)value) < 0)
+		svm_inject_exception(vcpu, VECTOR_GP, 0);
+	else
+		svm_skip_insn(vcpu, 0);
 }
 
 /* The checks that svm_check_state() does not know. */
@@ -176,6 +203,7 @@ static void decode_invalid(struct vcpu *vcpu, const struct vmcb_control *control
 }
 
 static const struct exit_rule rules[] = {
+	[VMEXIT_CR4_WRITE] = {.kind = EXIT_NONE, .decode = decode_cr4},
 	[VMEXIT_CR8_READ] = {.kind = EXIT_CR8, .decode = decode_cr8},
 	[VMEXIT_CR8_WRITE] = {.kind = EXIT_CR8, .decode = decode_cr8},
 	[VMEXIT_EXCEPTION(VECTOR_DB)] = {.kind = EXIT_INTERRUPT, .decode = decode_debug},

@@ -5,6 +5,7 @@
  *   svm.c	checks and enables CPUs, loads and runs vCPUs; the table of operations
  *   vmcb.c	the control block: power-on contents, guest state in and out, why VMRUN refused it
  *   exits.c	from the processor's exit code to enum exit_kind
+ *   cr.c	writes of CR4
  *   inject.c	exceptions, interrupts, interrupt window
  *   npt.c	nested page tables
  *   maps.c	which ports and MSRs the guest reaches by itself
@@ -39,6 +40,7 @@ struct svm_vcpu {
 	uint64_t asid_cpu;	  /* index of the CPU that asid was taken on */
 	uint64_t asid_generation; /* of that CPU; 0: none taken yet */
 	uint64_t unchecked;	  /* the state was set by us since svm_check_state() */
+	uint64_t cr4_offered;	  /* CR4 bits that the guest may set */
 	uint64_t dr[4];		  /* DR0 to DR3 when not loaded; the VMCB has DR6 and DR7 */
 };
 
@@ -59,8 +61,9 @@ static inline struct vmcb *vmcb_of(struct vcpu *vcpu)
  * svm_switches - run the guest until an exit that C has to decide about (entry.S)
  * @host_area: physical address of the VMCB that keeps the host's half of VMSAVE's state
  *
- * The variants of the world switch, by mitigations_switch(). Serves hypercalls on the way. RAX and RSP are exchanged through the VMCB.
- * Context: loaded, interrupts off; returns with them off, GIF set.
+ * The variants of the world switch, by mitigations_switch(). Serves hypercalls on the way. RAX and
+ * RSP are exchanged through the VMCB. Context: loaded, interrupts off; returns with them off, GIF
+ * set.
  */
 extern void (*const svm_switches[SVM_SWITCH_COUNT])(struct vcpu *vcpu, hpa_t host_area);
 
@@ -111,6 +114,12 @@ void svm_inject_irq(struct vcpu *vcpu, uint8_t vector);
 void svm_irq_window(struct vcpu *vcpu, bool on);
 /* svm_requeue_event - what the exit kept from being delivered is injected at the next entry. */
 void svm_requeue_event(struct vcpu *vcpu);
+
+/*
+ * svm_write_cr4 - the guest's MOV of @value to CR4, but for moving RIP (cr.c)
+ * Returns 0, or -EINVAL: #GP, no effect.
+ */
+int svm_write_cr4(struct vcpu *vcpu, uint64_t value);
 
 /* npt.c */
 int svm_vm_init(struct vm *vm);

@@ -33,7 +33,7 @@
  */
 static void set_intercepts(struct vmcb_control *control)
 {
-	control->intercept_cr = INTERCEPT_CR8_READ | INTERCEPT_CR8_WRITE;
+	control->intercept_cr = INTERCEPT_CR4_WRITE | INTERCEPT_CR8_READ | INTERCEPT_CR8_WRITE;
 	control->intercept_exception = BIT(VECTOR_DB) | BIT(VECTOR_AC) | BIT(VECTOR_MC);
 	control->intercept3 =
 		(uint32_t)(INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT |
@@ -66,6 +66,7 @@ int svm_vcpu_init(struct vcpu *vcpu)
 	vcpu->arch.control = vmcb;
 	vcpu->arch.control_pa = virt_to_phys(vmcb);
 
+	svm_of(vcpu)->cr4_offered = cr4_offered();
 	set_intercepts(&vmcb->control);
 	vmcb->control.iopm_base = svm_iopm_address();
 	vmcb->control.msrpm_base = svm_msrpm_address();

@@ -11,6 +11,7 @@
 
 /* EXITCODE (appendix C). The assembler includes these. */
 #define VMEXIT_CR8_READ	    0x008
+#define VMEXIT_CR4_WRITE    0x014
 #define VMEXIT_CR8_WRITE    0x018
 #define VMEXIT_EXCEPTION(v) (0x040 + (v))
 #define VMEXIT_INTR	    0x060
@@ -57,6 +58,7 @@
 
 /* Intercept vector 0: reads of CRn are bit n, writes bit 16 + n. */
 #define INTERCEPT_CR8_READ  BIT(8)
+#define INTERCEPT_CR4_WRITE BIT(20)
 #define INTERCEPT_CR8_WRITE BIT(24)
 
 /* Intercept vector 3 (offset 00Ch) */

@@ -20,6 +20,9 @@ void policy_init(void);
 /* cpuid_emulate - answer CPUID for gpr[RAX], gpr[RCX] into RAX, RBX, RCX, RDX. */
 void cpuid_emulate(struct vcpu *vcpu);
 
+/* cr4_offered - the CR4 bits that a guest may set. After policy_init(). */
+uint64_t cr4_offered(void);
+
 /* msr_init - power-on values of the MSRs that are kept in arch. */
 void msr_init(struct vcpu *vcpu);
 

@@ -19,12 +19,10 @@
  * vol. 3A, "Operations that Invalidate TLBs and Paging-Structure Caches".
  */
 #include "arch/x86_64/cpu/cpu.h"
-#include "arch/x86_64/vcpu/cpuid_bits.h"
 #include "arch/x86_64/vcpu/policy.h"
 #include "arch/x86_64/vmx/insn.h"
 #include "arch/x86_64/vmx/vmx.h"
 #include "core/errno.h"
-#include "core/string.h"
 #include "core/vm/vm.h"
 
 #define CR0_HOST_OWNED (CR0_NE | CR0_CD | CR0_NW)
@@ -41,57 +39,11 @@
 
 #define CPUID_ADDRESS_SIZES 0x80000008
 
-/*
- * Which CPUID bit offers which CR4 bits; PCE alone hangs on none. What is not in here is never
- * offered: CET and PKS, for example, have state that exits would have to switch.
- */
-static const struct {
-	uint32_t leaf;
-	enum gpr reg;
-	uint64_t feature;
-	uint64_t cr4;
-} cr4_offers[] = {
-	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_VME, .cr4 = CR4_VME | CR4_PVI},
-	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_DE, .cr4 = CR4_DE},
-	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_PSE, .cr4 = CR4_PSE},
-	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_TSC, .cr4 = CR4_TSD},
-	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_PAE, .cr4 = CR4_PAE},
-	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_MCE, .cr4 = CR4_MCE},
-	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_PGE, .cr4 = CR4_PGE},
-	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_FXSR, .cr4 = CR4_OSFXSR},
-	{.leaf = 1, .reg = RDX, .feature = CPUID_1_EDX_SSE, .cr4 = CR4_OSXMMEXCPT},
-	{.leaf = 1, .reg = RCX, .feature = CPUID_1_ECX_PCID, .cr4 = CR4_PCIDE},
-	{.leaf = 1, .reg = RCX, .feature = CPUID_1_ECX_XSAVE, .cr4 = CR4_OSXSAVE},
-	{.leaf = 7, .reg = RBX, .feature = CPUID_7_EBX_FSGSBASE, .cr4 = CR4_FSGSBASE},
-	{.leaf = 7, .reg = RBX, .feature = CPUID_7_EBX_SMEP, .cr4 = CR4_SMEP},
-	{.leaf = 7, .reg = RBX, .feature = CPUID_7_EBX_SMAP, .cr4 = CR4_SMAP},
-	{.leaf = 7, .reg = RCX, .feature = CPUID_7_ECX_UMIP, .cr4 = CR4_UMIP},
-};
-
-/* Asks the guest's own CPUID, so that both can never tell different stories. */
-static uint64_t find_cr4_offered(struct vcpu *vcpu)
-{
-	uint64_t *gpr = vcpu->arch.gpr;
-	uint64_t saved[GPR_COUNT];
-	uint64_t offered = CR4_PCE;
-
-	memcpy(saved, gpr, sizeof(saved));
-	for (unsigned int i = 0; i < ARRAY_SIZE(cr4_offers); i++) {
-		gpr[RAX] = cr4_offers[i].leaf;
-		gpr[RCX] = 0;
-		cpuid_emulate(vcpu);
-		if (gpr[cr4_offers[i].reg] & cr4_offers[i].feature)
-			offered |= cr4_offers[i].cr4;
-	}
-	memcpy(gpr, saved, sizeof(saved));
-	return offered & vmx_config.cr4_fixed1;
-}
-
 void cr_init(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 
-	vmx->cr4_offered = find_cr4_offered(vcpu);
+	vmx->cr4_offered = cr4_offered() & vmx_config.cr4_fixed1;
 	vmwrite(VMCS_CR0_MASK, CR0_HOST_OWNED);
 	vmwrite(VMCS_CR4_MASK, ~vmx->cr4_offered | CR4_VMXE | CR4_MCE);
 }

@@ -79,7 +79,7 @@ static int vmx_cpu_enable(struct pcpu *cpu)
  */
 static const struct {
 	uint32_t msr;
-	uint32_t offset;      /* of its value in struct arch_vcpu while not loaded */
+	uint32_t offset;     /* of its value in struct arch_vcpu while not loaded */
 	const bool *present; /* NULL: on every CPU */
 } kept_msrs[] = {
 	{MSR_STAR, offsetof(struct arch_vcpu, star), NULL},
