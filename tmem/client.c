@@ -3,38 +3,70 @@
 #include "tmem/pool.h"
 #include "tmem/store.h"
 
+/* Others read it without the lock: tmem/share.c. Context: client lock held. */
+static void charge_set(struct tmem_client *client, uint64_t charged)
+{
+	__atomic_store_n(&client->charged, charged, __ATOMIC_RELAXED);
+}
+
 void *tmem_client_frame_alloc(struct tmem_client *client, enum tmem_frame_use use)
 {
 	void *frame;
 
 	if (client->charged >= client->cap)
 		return NULL;
-	frame = tmem_frame_alloc(use);
+	frame = tmem_frame_alloc(use, client->charged < client->reserve);
 	if (frame)
-		client->charged++;
+		charge_set(client, client->charged + 1);
 	return frame;
 }
 
 void tmem_client_frame_free(struct tmem_client *client, void *frame)
 {
-	client->charged--;
-	tmem_frame_free(frame);
+	charge_set(client, client->charged - 1);
+	tmem_frame_free(frame, client->charged < client->reserve);
 }
 
 struct tmem_client *tmem_client_create(const struct tmem_limits *limits)
 {
-	struct tmem_client *client = tmem_frame_alloc(TMEM_FRAME_METADATA);
+	struct tmem_client *client = tmem_frame_alloc(TMEM_FRAME_METADATA, false);
 
 	if (!client)
 		return NULL;
 	__builtin_memset(client, 0, sizeof(*client));
 	client->cap = limits->cap;
+	client->reserve_wanted = limits->reserve;
+	client->reserve = limits->reserve > 0; /* this frame is the first of it */
+	client->weight = limits->weight ? limits->weight : 1;
 	client->charged = 1;
 	tmem_queue_init(&client->order);
 	tmem_lock_acquire(&tmem_store.lock);
 	tmem_list_push(&tmem_store.clients, &client->link);
 	tmem_lock_release(&tmem_store.lock);
 	return client;
+}
+
+int tmem_client_prepare(struct tmem_client *client)
+{
+	bool done;
+
+	tmem_lock_acquire(&client->lock);
+	client->reserve += tmem_frame_promise(client->reserve_wanted - client->reserve);
+	done = client->reserve == client->reserve_wanted;
+	tmem_lock_release(&client->lock);
+	if (done)
+		return 0;
+	return tmem_frame_fetch() ? -TIDEPOOL_EAGAIN : -TIDEPOOL_ENOMEM;
+}
+
+/* What is left of the promise ends first, so that memory goes back as pages go. */
+static void reserve_forgo(struct tmem_client *client)
+{
+	tmem_lock_acquire(&client->lock);
+	if (client->charged < client->reserve)
+		tmem_frame_forgo(client->reserve - client->charged);
+	client->reserve = client->reserve_wanted = 0;
+	tmem_lock_release(&client->lock);
 }
 
 /* Drop the pools, a bounded step of it. Returns whether none is left. */
@@ -60,14 +92,19 @@ static bool pools_release(struct tmem_client *client)
 
 int tmem_client_destroy(struct tmem_client *client)
 {
-	/* The backlog first: when the client is gone nobody asks again. */
-	bool done = pools_release(client) && !tmem_frame_backlog();
+	bool done;
 
+	reserve_forgo(client);
+	/* The backlog first: when the client is gone nobody asks again. */
+	done = pools_release(client) && !tmem_frame_backlog();
 	if (done) {
 		tmem_lock_acquire(&tmem_store.lock);
 		tmem_list_remove(&client->link);
 		tmem_lock_release(&tmem_store.lock);
-		tmem_frame_free(client);
+		/* Whoever found it in the list holds its lock: see tmem_share_victim(). */
+		tmem_lock_acquire(&client->lock);
+		tmem_lock_release(&client->lock);
+		tmem_frame_free(client, false);
 	}
 	tmem_frame_trim();
 	return done ? 0 : -TIDEPOOL_EAGAIN;

@@ -38,8 +38,11 @@ struct tmem_client {
 	 * struct tmem_page.order. Taken with a shard's lock held or none.
 	 */
 	struct tmem_lock lock;
-	uint64_t cap;	  /* frames; constant */
-	uint64_t charged; /* frames */
+	uint64_t cap;		 /* frames; constant */
+	uint64_t reserve;	 /* frames set aside, those charged included */
+	uint64_t reserve_wanted; /* what tmem_client_prepare() brings reserve to */
+	uint64_t weight;	 /* constant */
+	uint64_t charged;	 /* frames; also read without the lock */
 	uint64_t open_pools;
 	struct tmem_list cells; /* frames of cells, some of them free: tmem/cell.c */
 	struct tmem_queue

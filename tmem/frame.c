@@ -24,9 +24,11 @@ static struct {
 	struct tmem_lock lock; /* protects all below and the headers; the innermost lock */
 	struct tmem_list partial[TMEM_FRAME_USES]; /* some frames free, some not */
 	struct tmem_list empty;			   /* all frames free */
-	uint64_t nr_empty;			   /* also read without the lock, as a hint */
+	uint64_t nr_empty;
 	uint64_t nr_blocks;
-	uint64_t nr_free;
+	uint64_t nr_free;     /* never less than promised */
+	uint64_t nr_promised; /* free frames that only those may take who were promised them */
+	bool surplus;	      /* a block can go back; also read without the lock, as a hint */
 } frames;
 
 /* Number a fresh block's frames. Context: the block is the caller's alone. */
@@ -44,7 +46,7 @@ static void block_init(struct block *block)
 static void empty_push(struct block *block)
 {
 	tmem_list_push(&frames.empty, &block->link);
-	__atomic_store_n(&frames.nr_empty, frames.nr_empty + 1, __ATOMIC_RELAXED);
+	frames.nr_empty++;
 }
 
 /* Context: frames.lock held, a block is empty. */
@@ -53,8 +55,18 @@ static struct block *empty_pop(void)
 	struct block *block = tmem_list_entry(frames.empty.first, struct block, link);
 
 	tmem_list_remove(&block->link);
-	__atomic_store_n(&frames.nr_empty, frames.nr_empty - 1, __ATOMIC_RELAXED);
+	frames.nr_empty--;
 	return block;
+}
+
+/* One empty block is kept, and what is promised. Context: frames.lock held; the last thing. */
+static void surplus_update(void)
+{
+	bool surplus = frames.nr_empty > 1 &&
+		       frames.nr_free >= frames.nr_promised + TMEM_FRAMES_PER_BLOCK;
+
+	if (frames.surplus != surplus)
+		__atomic_store_n(&frames.surplus, surplus, __ATOMIC_RELAXED);
 }
 
 /*
@@ -62,18 +74,20 @@ static struct block *empty_pop(void)
  * other clients go on. Two CPUs may so fetch a block each where one would have done; the second
  * is used up next or trimmed.
  */
-static void block_fetch(void)
+bool tmem_frame_fetch(void)
 {
 	struct block *block = tmem_store.host.block_alloc();
 
 	if (!block)
-		return;
+		return false;
 	block_init(block);
 	tmem_lock_acquire(&frames.lock);
 	empty_push(block);
 	frames.nr_blocks++;
 	frames.nr_free += TMEM_FRAMES_PER_BLOCK;
+	surplus_update();
 	tmem_lock_release(&frames.lock);
+	return true;
 }
 
 int tmem_frame_init(void)
@@ -84,8 +98,9 @@ int tmem_frame_init(void)
 	frames.nr_empty = 0;
 	frames.nr_blocks = 0;
 	frames.nr_free = 0;
-	block_fetch();
-	return frames.nr_blocks > 0 ? 0 : -TIDEPOOL_ENOMEM;
+	frames.nr_promised = 0;
+	frames.surplus = false;
+	return tmem_frame_fetch() ? 0 : -TIDEPOOL_ENOMEM;
 }
 
 void tmem_frame_exit(void)
@@ -95,12 +110,14 @@ void tmem_frame_exit(void)
 }
 
 /* Take a frame from the blocks at hand, or NULL. Context: frames.lock held. */
-static void *frame_take(enum tmem_frame_use use)
+static void *frame_take(enum tmem_frame_use use, bool promised)
 {
 	struct tmem_list *partial = &frames.partial[use];
 	struct block *block;
 	unsigned int word = 0, bit;
 
+	if (!promised && frames.nr_free <= frames.nr_promised)
+		return NULL;
 	if (!partial->first) {
 		if (!frames.empty.first)
 			return NULL;
@@ -114,33 +131,35 @@ static void *frame_take(enum tmem_frame_use use)
 	bit = (unsigned int)__builtin_ctzll(block->map[word]);
 	block->map[word] &= block->map[word] - 1;
 	frames.nr_free--;
+	frames.nr_promised -= promised;
 	if (--block->free == 0)
 		tmem_list_remove(&block->link);
+	surplus_update();
 	return (char *)block + (uint64_t)(word * WORD_BITS + bit) * TMEM_PAGE_SIZE;
 }
 
-void *tmem_frame_alloc(enum tmem_frame_use use)
+void *tmem_frame_alloc(enum tmem_frame_use use, bool promised)
 {
 	enum tmem_frame_use other = use == TMEM_FRAME_PAGE ? TMEM_FRAME_METADATA : TMEM_FRAME_PAGE;
 	void *frame;
 
 	tmem_lock_acquire(&frames.lock);
-	frame = frame_take(use);
+	frame = frame_take(use, promised);
 	tmem_lock_release(&frames.lock);
 	if (frame)
 		return frame;
 
 	/* Whether it fetches one or not: other CPUs may take all of it, or give some back. */
-	block_fetch();
+	(void)tmem_frame_fetch();
 	tmem_lock_acquire(&frames.lock);
-	frame = frame_take(use);
+	frame = frame_take(use, promised);
 	if (!frame)
-		frame = frame_take(other);
+		frame = frame_take(other, promised);
 	tmem_lock_release(&frames.lock);
 	return frame;
 }
 
-void tmem_frame_free(void *frame)
+void tmem_frame_free(void *frame, bool promise)
 {
 	struct block *block = (void *)((uintptr_t)frame & ~(uintptr_t)(TMEM_BLOCK_SIZE - 1));
 	uint64_t n = ((uintptr_t)frame - (uintptr_t)block) / TMEM_PAGE_SIZE;
@@ -148,18 +167,42 @@ void tmem_frame_free(void *frame)
 	tmem_lock_acquire(&frames.lock);
 	block->map[n / WORD_BITS] |= 1ull << (n % WORD_BITS);
 	frames.nr_free++;
+	frames.nr_promised += promise;
 	if (block->free++ == 0)
 		tmem_list_push(&frames.partial[block->use], &block->link);
 	if (block->free == TMEM_FRAMES_PER_BLOCK) {
 		tmem_list_remove(&block->link);
 		empty_push(block);
 	}
+	surplus_update();
+	tmem_lock_release(&frames.lock);
+}
+
+uint64_t tmem_frame_promise(uint64_t want)
+{
+	uint64_t count;
+
+	tmem_lock_acquire(&frames.lock);
+	count = frames.nr_free - frames.nr_promised;
+	if (count > want)
+		count = want;
+	frames.nr_promised += count;
+	surplus_update();
+	tmem_lock_release(&frames.lock);
+	return count;
+}
+
+void tmem_frame_forgo(uint64_t count)
+{
+	tmem_lock_acquire(&frames.lock);
+	frames.nr_promised -= count;
+	surplus_update();
 	tmem_lock_release(&frames.lock);
 }
 
 bool tmem_frame_backlog(void)
 {
-	return __atomic_load_n(&frames.nr_empty, __ATOMIC_RELAXED) > 1;
+	return __atomic_load_n(&frames.surplus, __ATOMIC_RELAXED);
 }
 
 void tmem_frame_trim(void)
@@ -169,10 +212,11 @@ void tmem_frame_trim(void)
 	if (!tmem_frame_backlog())
 		return;
 	tmem_lock_acquire(&frames.lock);
-	if (frames.nr_empty > 1) {
+	if (frames.surplus) {
 		block = empty_pop();
 		frames.nr_blocks--;
 		frames.nr_free -= TMEM_FRAMES_PER_BLOCK;
+		surplus_update();
 	}
 	tmem_lock_release(&frames.lock);
 	if (block)

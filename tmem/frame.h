@@ -32,17 +32,37 @@ enum tmem_frame_use {
 };
 
 /*
+ * tmem_frame_promise - set frames aside
+ * @want: so many
+ *
+ * Returns how many were: all, or what there is. Asks the host for nothing: see tmem_frame_fetch().
+ */
+uint64_t tmem_frame_promise(uint64_t want);
+
+/* Take back a promise of @count frames that have not been taken. */
+void tmem_frame_forgo(uint64_t count);
+
+/* tmem_frame_fetch - take one block from the host. Returns whether it had one. No lock held. */
+bool tmem_frame_fetch(void);
+
+/*
  * tmem_frame_alloc - take a frame
- * @use: what for; when the host has no more, a block of the other kind must do
+ * @use:      what for; when the host has no more, a block of the other kind must do
+ * @promised: it is one that was promised; it is there, then
  *
  * Returns TMEM_PAGE_SIZE bytes, aligned likewise, with any content: some other client's, perhaps.
  * Whoever takes it overwrites it wholly before a guest can read it. NULL when the host has no
  * more. Context: any locks held but the allocator's own.
  */
-void *tmem_frame_alloc(enum tmem_frame_use use);
+void *tmem_frame_alloc(enum tmem_frame_use use, bool promised);
 
-/* Give a frame back. The host's block_free is not called from here: see tmem_frame_trim(). */
-void tmem_frame_free(void *frame);
+/*
+ * tmem_frame_free - give a frame back
+ * @promise: and promise it anew
+ *
+ * The host's block_free is not called from here: see tmem_frame_trim().
+ */
+void tmem_frame_free(void *frame, bool promise);
 
 /*
  * tmem_frame_trim - hand at most one free block back to the host

@@ -8,8 +8,9 @@
  *	than one are locked by tmem_get_all() alone, in the order of their addresses, and by
  *	eviction, which only tries the second;
  *   2. a client's (tmem/client.h): its charge, its metadata cells, its eviction order, its pools;
- *   3. the frame allocator's (tmem/frame.c).
- * The list of clients has one of its own (tmem/store.h), outside of this order.
+ *	a second client's is only tried, when a page of it is evicted for the first;
+ *   3. the list of clients' (tmem/store.h): clients' locks are only tried below it;
+ *   4. the frame allocator's (tmem/frame.c).
  */
 #ifndef TMEM_LOCK_H
 #define TMEM_LOCK_H

@@ -3,6 +3,7 @@
 #include "tmem/frame.h"
 #include "tmem/index.h"
 #include "tmem/page.h"
+#include "tmem/share.h"
 #include "tmem/store.h"
 
 /*
@@ -75,6 +76,41 @@ static bool page_evict(struct tmem_client *client, struct tmem_shard *held, void
 	return false;
 }
 
+/*
+ * Drop a page of another client. Its frame becomes free, and is not handed over: what the other
+ * has been promised is settled by that, and whoever else takes the frame is as entitled to it.
+ * Context: as tmem_frame_reserve().
+ */
+static bool other_evict(struct tmem_client *client, bool insists, void **frame)
+{
+	struct tmem_client *victim = tmem_share_victim(client, insists);
+	bool evicted;
+
+	if (!victim)
+		return false;
+	evicted = page_evict(victim, NULL, frame);
+	if (evicted && *frame)
+		tmem_client_frame_free(victim, *frame);
+	tmem_lock_release(&victim->lock);
+	*frame = NULL;
+	return evicted;
+}
+
+/*
+ * Make room for @client: at its cap, by a page of its own; when the host has no more memory, by
+ * the page of whoever is furthest above its share. Returns whether a page went, and @frame as
+ * page_evict() does. Context: as tmem_frame_reserve().
+ */
+static bool page_reclaim(struct tmem_client *client, struct tmem_shard *held, void **frame)
+{
+	bool insists = !held || held->pool->persistent;
+
+	if (client->charged >= client->cap)
+		return page_evict(client, held, frame);
+	return other_evict(client, false, frame) || page_evict(client, held, frame) ||
+	       (insists && other_evict(client, true, frame));
+}
+
 void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
 			 struct tmem_shard *held)
 {
@@ -83,7 +119,7 @@ void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
 	for (tries = 0; tries < RESERVE_TRIES; tries++) {
 		void *frame = tmem_client_frame_alloc(client, use);
 
-		if (frame || !page_evict(client, held, &frame) || frame)
+		if (frame || !page_reclaim(client, held, &frame) || frame)
 			return frame;
 	}
 	return NULL;
@@ -99,7 +135,7 @@ static void *cell_reserve(struct tmem_client *client, struct tmem_shard *held)
 
 		if (cell)
 			return cell;
-		if (!page_evict(client, held, &frame))
+		if (!page_reclaim(client, held, &frame))
 			return NULL;
 		if (frame)
 			tmem_client_frame_free(client, frame);

@@ -9,7 +9,7 @@
 
 struct tmem_store {
 	struct tmem_host host;	  /* constant after tmem_init() */
-	struct tmem_lock lock;	  /* protects clients; nothing else is locked while it is held */
+	struct tmem_lock lock;	  /* protects clients; see tmem/lock.h */
 	struct tmem_list clients; /* struct tmem_client.link */
 };
 

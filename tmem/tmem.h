@@ -52,7 +52,9 @@ struct tmem_key {
 
 /* Limits of one client, in pages of host memory, metadata included. */
 struct tmem_limits {
-	uint64_t cap; /* at most so many; UINT64_MAX for none */
+	uint64_t cap;	  /* at most so many; UINT64_MAX for none */
+	uint64_t reserve; /* so many are kept for it, whatever the others do */
+	uint16_t weight;  /* its share of what is left, against the others'; 0 counts as 1 */
 };
 
 /* Counters of one client; a snapshot, each value exact at some instant of the call. */
@@ -98,6 +100,15 @@ void tmem_exit(void);
 struct tmem_client *tmem_client_create(const struct tmem_limits *limits);
 
 /*
+ * tmem_client_prepare - set memory aside for a client's reserve
+ *
+ * Takes one block from the host at most, so that it is bounded. Returns 0 when the reserve stands,
+ * -TIDEPOOL_EAGAIN: repeat, or -TIDEPOOL_ENOMEM: the host has too little for it; what was set aside
+ * stays so until the client is destroyed.
+ */
+int tmem_client_prepare(struct tmem_client *client);
+
+/*
  * tmem_client_destroy - drop a client with all its pools and pages
  *
  * Returns 0 when the client is gone, -TIDEPOOL_EAGAIN when a bounded step was done and the call
@@ -129,8 +140,10 @@ int64_t tmem_pool_destroy(struct tmem_client *client, uint64_t pool);
  *	  it): a mixture of what was there during the call is stored. One whose 32-bit words are all
  *	  alike costs no frame.
  *
- * When the cap or the host's memory is reached, the client's own ephemeral pages make room, least
- * recently put first; without any the put is refused.
+ * At the cap the client's own ephemeral pages make room, least recently put first. When the host
+ * has no more, it is those of whoever is furthest above its reserve, for its weight; a persistent
+ * page, once its owner has no ephemeral ones, takes from anybody above its reserve. Where there is
+ * nothing to take the put is refused.
  *
  * Returns 0, -TIDEPOOL_ENODEV, -TIDEPOOL_ENOMEM (refused; the key held nothing), or
  * -TIDEPOOL_ENOSPC (refused, and the page the key held was dropped: rule 2. Only where the old page
@@ -176,6 +189,55 @@ int64_t tmem_flush_page(struct tmem_client *client, uint64_t pool, const struct 
  * Returns 0 when none is left, -TIDEPOOL_ENODEV, or -TIDEPOOL_EAGAIN: repeat.
  */
 int64_t tmem_flush_object(struct tmem_client *client, uint64_t pool, const uint64_t oid[3]);
+
+/*
+ * tmem_flush_range - TIDEPOOL_OP_FLUSH_RANGE: drop the pages of @count indices from @first on
+ *
+ * Returns how many indices were dealt with, from @first on, at least one; -TIDEPOOL_ENODEV;
+ * -TIDEPOOL_EINVAL (@count is 0 or above INT64_MAX, or the range goes beyond the last index).
+ */
+int64_t tmem_flush_range(struct tmem_client *client, uint64_t pool, const uint64_t oid[3],
+			 uint64_t first, uint64_t count);
+
+/* A part of a stored page, and where it is in a page of the guest. Bytes; neither ends outside. */
+struct tmem_span {
+	uint32_t length;
+	uint32_t offset; /* in the stored page */
+	uint32_t at;	 /* in the guest's */
+};
+
+/* tmem_span_parse - decode the ABI's span. Returns whether it is valid. Context: any. */
+bool tmem_span_parse(uint64_t word, struct tmem_span *span);
+
+/* tmem_new_page - TIDEPOOL_OP_NEW_PAGE: tmem_put() of a page of zeroes */
+int64_t tmem_new_page(struct tmem_client *client, uint64_t pool, const struct tmem_key *key);
+
+/*
+ * tmem_read - TIDEPOOL_OP_READ: copy a part of a page out; the page stays, even an ephemeral one
+ * @span: from tmem_span_parse()
+ * @page: TMEM_PAGE_SIZE bytes, of which only the span is written, and that only on success
+ *
+ * Returns 0, -TIDEPOOL_ENODEV or -TIDEPOOL_ENOENT.
+ */
+int64_t tmem_read(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		  const struct tmem_span *span, void *page);
+
+/*
+ * tmem_write - TIDEPOOL_OP_WRITE: change a part of a page; one that is not there is zeroes
+ * @data: TMEM_PAGE_SIZE bytes, of which only the span is read, once
+ *
+ * Returns as tmem_put().
+ */
+int64_t tmem_write(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		   const struct tmem_span *span, const void *data);
+
+/*
+ * tmem_exchange - TIDEPOOL_OP_XCHG: exchange a part of a page with a part of @data
+ *
+ * Returns 0; -TIDEPOOL_ENODEV, -TIDEPOOL_ENOENT or -TIDEPOOL_ENOMEM with nothing changed.
+ */
+int64_t tmem_exchange(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		      const struct tmem_span *span, void *data);
 
 void tmem_client_stats(struct tmem_client *client, struct tmem_stats *stats);
 void tmem_store_stats(struct tmem_store_stats *stats);

@@ -143,37 +143,6 @@ static void test_refused_for_records(void **state)
 	assert_int_equal(stats_of(client).held, fits);
 }
 
-/* When the host has no more, a client pays with its own pages, never with another's. */
-static void test_host_exhausted(void **state)
-{
-	const struct tmem_limits limits = {.cap = UINT64_MAX};
-	struct tmem_client *first = client, *second = tmem_client_create(&limits);
-	uint64_t i, held;
-
-	(void)state;
-	model_host.limit = 2;
-	assert_int_equal(pool_create(EPHEMERAL), 0);
-	client = second;
-	assert_int_equal(pool_create(EPHEMERAL), 0);
-	assert_int_equal(pool_create(PERSISTENT), 1);
-	for (i = 0; i < 100; i++)
-		assert_int_equal(put(0, 1, i, 's'), 0);
-	client = first;
-	for (i = 0; i < 2000; i++)
-		assert_int_equal(put(0, 1, i, 'f'), 0);
-	held = stats_of(first).held;
-	assert_int_equal(stats_of(first).evicted, 2000 - held);
-	assert_int_equal(stats_of(second).held, 100);
-	client = second;
-	for (i = 0; i < 90; i++)
-		assert_int_equal(put(1, 1, i, 'p'), 0);
-	assert_int_equal(get(0, 1, 99), 's');
-	assert_in_range(stats_of(second).evicted, 90, 92); /* records need a frame, too */
-	assert_int_equal(stats_of(first).held, held);
-	client_destroy(second);
-	client = first;
-}
-
 /* Pages and metadata have blocks of their own only while there are blocks: no frame is wasted. */
 static void test_last_block_serves_both(void **state)
 {
@@ -403,7 +372,6 @@ int main(void)
 		STORE_TEST(test_new_pool_evicts_ephemeral),
 		STORE_TEST(test_eviction_for_records),
 		STORE_TEST(test_refused_for_records),
-		STORE_TEST(test_host_exhausted),
 		STORE_TEST(test_last_block_serves_both),
 		STORE_TEST(test_no_memory_at_all),
 		STORE_TEST(test_index_grows),

@@ -32,7 +32,7 @@
 
 static struct model model;
 static struct tmem_client *clients[MODEL_CLIENTS];
-static uint64_t caps[MODEL_CLIENTS];
+static uint64_t caps[MODEL_CLIENTS], reserves[MODEL_CLIENTS];
 static struct tmem_stats expected[MODEL_CLIENTS];
 static uint64_t last_stamp;
 
@@ -71,13 +71,13 @@ static void page_expect(const uint64_t *page, uint64_t stamp)
 }
 
 /*
- * The accounts after any call: the counters, the cap, and each frame of each block either free or
- * charged to someone.
+ * The accounts after any call: the counters, the cap, each frame of each block either free or
+ * charged to someone, and enough of them free for what is left of the reserves.
  */
 static void accounts_check(void)
 {
 	struct tmem_store_stats store;
-	uint64_t charged = 0, held = 0;
+	uint64_t charged = 0, held = 0, promised = 0;
 	unsigned int c;
 
 	for (c = 0; c < MODEL_CLIENTS; c++) {
@@ -87,37 +87,65 @@ static void accounts_check(void)
 		assert_true(stats.charged <= caps[c] || stats.charged == 1);
 		charged += stats.charged;
 		held += stats.held;
+		if (stats.charged < reserves[c])
+			promised += reserves[c] - stats.charged;
 		expected[c].charged = stats.charged;
 		assert_memory_equal(&stats, &expected[c], sizeof(stats));
 	}
 	tmem_store_stats(&store);
 	assert_int_equal(store.blocks, model_host.live);
 	assert_int_equal(store.pages_held, held);
+	assert_true(store.pages_free >= promised);
 	assert_int_equal(store.pages_free + charged, store.blocks * TMEM_FRAMES_PER_BLOCK);
 }
 
-/*
- * Tell the model of the pages that the store evicted in a call that wanted at most @frames, which
- * it may only do, and may only have refused, for want of memory. Returns how many.
- */
-static uint64_t evictions_apply(unsigned int c, bool refused, uint64_t frames,
-				uint64_t failures_before)
+/* Tell the model of the pages that a client lost by the last call. Returns how many. */
+static uint64_t evictions_of(unsigned int c)
 {
-	uint64_t charged = expected[c].charged, n, i;
 	struct tmem_stats stats;
+	uint64_t n, i;
 
 	tmem_client_stats(clients[c], &stats);
 	n = stats.evicted - expected[c].evicted;
 	for (i = 0; i < n; i++)
 		assert_true(model_evict(&model, c));
-	if (n || refused)
-		assert_true(charged + frames > caps[c] || model_host.failures > failures_before);
-	if (refused)
-		assert_true(model_count(&model, c, true) == 0 || n >= EVICT_MOST);
-	assert_true(n <= frames * EVICT_MOST);
 	expected[c].evicted += n;
 	expected[c].held -= n;
 	return n;
+}
+
+/*
+ * The evictions of a call that wanted at most @frames. The store may only evict, and may only have
+ * refused, at the cap, or for want of the host's memory above the reserve.
+ * @insists: the call takes from others, too, before it is refused
+ */
+static void evictions_apply(unsigned int c, bool refused, bool insists, uint64_t frames,
+			    uint64_t failures_before)
+{
+	uint64_t charged = expected[c].charged, n = 0;
+	bool host_full = model_host.failures > failures_before && charged + frames > reserves[c];
+	unsigned int o;
+
+	for (o = 0; o < MODEL_CLIENTS; o++) {
+		uint64_t lost = evictions_of(o);
+
+		n += lost;
+		if (o != c && lost)
+			assert_true(host_full && expected[o].charged > reserves[o]);
+	}
+	if (n || refused)
+		assert_true(charged + frames > caps[c] || host_full);
+	assert_true(n <= frames * EVICT_MOST);
+	if (!refused || n >= EVICT_MOST)
+		return;
+	assert_int_equal(model_count(&model, c, true), 0);
+	for (o = 0; o < MODEL_CLIENTS && insists && charged + frames <= caps[c]; o++)
+		if (model_count(&model, o, true)) {
+			struct tmem_stats stats;
+
+			tmem_client_stats(clients[o], &stats);
+			assert_true(stats.charged <= reserves[o]);
+		}
 }
 
 static void put_do(struct model_place at)
@@ -140,7 +168,8 @@ static void put_do(struct model_place at)
 		assert_int_equal(ret, 0);
 	model_page(&model, at)->stamp = 0;
 	assert_true(ret == 0 || ret == (held ? -TIDEPOOL_ENOSPC : -TIDEPOOL_ENOMEM));
-	evictions_apply(at.client, ret != 0, PUT_FRAMES, failures);
+	evictions_apply(at.client, ret != 0, model.pools[at.client][at.pool].persistent, PUT_FRAMES,
+			failures);
 	if (ret) {
 		expected[at.client].refused++;
 		expected[at.client].held -= held;
@@ -286,7 +315,7 @@ static void pool_create_do(struct model_place at)
 	if (model_random() % 2)
 		flags |= TIDEPOOL_POOL_PERSISTENT;
 	ret = tmem_pool_create(clients[at.client], flags, uuid);
-	evictions_apply(at.client, ret < 0, POOL_FRAMES, failures);
+	evictions_apply(at.client, ret < 0, true, POOL_FRAMES, failures);
 	if (ret < 0) {
 		assert_int_equal(ret, -TIDEPOOL_ENOMEM);
 		return;
@@ -356,6 +385,11 @@ static uint64_t cap_choose(void)
 	}
 }
 
+static uint64_t reserve_choose(void)
+{
+	return model_random() % 2 ? model_random() % 700 : 0;
+}
+
 static void round_run(uint64_t seed)
 {
 	unsigned int c, i;
@@ -365,10 +399,13 @@ static void round_run(uint64_t seed)
 	memset(expected, 0, sizeof(expected));
 	assert_int_equal(model_host_start(UINT64_MAX), 0);
 	for (c = 0; c < MODEL_CLIENTS; c++) {
-		struct tmem_limits limits = {.cap = caps[c] = cap_choose()};
+		struct tmem_limits limits = {.cap = caps[c] = cap_choose(),
+					     .reserve = reserves[c] = reserve_choose()};
 
 		clients[c] = tmem_client_create(&limits);
 		assert_non_null(clients[c]);
+		while (tmem_client_prepare(clients[c]) == -TIDEPOOL_EAGAIN)
+			;
 		expected[c].charged = 1;
 	}
 	if (seed % 2)

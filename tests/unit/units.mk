@@ -5,6 +5,7 @@ tmem_sources := $(wildcard tmem/*.c)
 unit_test_tmem := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_tmem_content := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_tmem_memory := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
+unit_test_tmem_share := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_tmem_model := $(tmem_sources) tests/unit/model_host.c tests/unit/model.c
 unit_test_tmem_threads := $(tmem_sources) tests/unit/model_host.c
 unit_test_hypercall := $(tmem_sources) $(wildcard core/vm/hypercall*.c) tests/unit/model_host.c tests/unit/model_calls.c
