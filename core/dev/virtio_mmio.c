@@ -295,10 +295,17 @@ static uint32_t read_placeholder(uint32_t reg)
 	return reg == REG_MAGIC ? MAGIC : reg == REG_VERSION ? VERSION : 0;
 }
 
+/* Masked: behind a mispredicted comparison the index must not leave the table either. */
+static struct virtio_device *device_at(const struct virtio *virtio, uint64_t offset)
+{
+	return virtio->slots[offset / VIRTIO_SLOT_SIZE % VIRTIO_SLOTS];
+}
+_Static_assert((VIRTIO_SLOTS & (VIRTIO_SLOTS - 1)) == 0, "the remainder is a mask");
+
 uint64_t virtio_mmio_read(struct vm *vm, uint64_t offset, unsigned int size)
 {
 	struct virtio *virtio = &vm->virtio;
-	struct virtio_device *device = virtio->slots[offset / VIRTIO_SLOT_SIZE];
+	struct virtio_device *device = device_at(virtio, offset);
 	uint32_t reg = (uint32_t)(offset % VIRTIO_SLOT_SIZE);
 	uint64_t value = 0;
 
@@ -316,7 +323,7 @@ uint64_t virtio_mmio_read(struct vm *vm, uint64_t offset, unsigned int size)
 void virtio_mmio_write(struct vm *vm, uint64_t offset, unsigned int size, uint64_t value)
 {
 	struct virtio *virtio = &vm->virtio;
-	struct virtio_device *device = virtio->slots[offset / VIRTIO_SLOT_SIZE];
+	struct virtio_device *device = device_at(virtio, offset);
 	uint32_t reg = (uint32_t)(offset % VIRTIO_SLOT_SIZE);
 
 	/* No device has configuration that a driver may write. */

@@ -47,7 +47,7 @@ def outside(output: str, disk: str) -> tuple[int, int, int]:
 
 def run_disks(machine_type: type[Machine], folder: Path) -> None:
     """A disk to write, a slow one to read that two guests share; the sums and the figures agree."""
-    modules = linux("web", "memory=128M", "tp.test=disk")
+    modules = linux("web", "memory=128M vcpus=2", "tp.test=disk")
     modules += linux("db", "memory=128M", "tp.test=disk")
     modules += [
         Module(make_image(folder, "root"), "web disk"),
