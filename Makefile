@@ -41,7 +41,7 @@ HV_DIRS := boot arch/x86_64 arch/x86_64/cpu arch/x86_64/vcpu arch/x86_64/vmx arc
 	   core/dev core/vm tmem
 HV_C    := $(filter-out arch/x86_64/asm_offsets.c,$(wildcard $(addsuffix /*.c,$(HV_DIRS))))
 HV_S    := $(wildcard $(addsuffix /*.S,$(HV_DIRS)))
-HV_OBJS := $(HV_C:%.c=$(HV)/%.o) $(HV_S:%.S=$(HV)/%.S.o)
+HV_OBJS := $(HV_C:%.c=$(HV)/%.o) $(HV_S:%.S=$(HV)/%.S.o) $(HV)/font.o
 
 # Offsets of C structs for assembly, read out of the compiler's own output.
 $(HV)/asm_offsets.h: arch/x86_64/asm_offsets.c
@@ -67,6 +67,12 @@ $(HV)/%.S.o: %.S $(HV)/asm_offsets.h
 	$(Q)$(CC) $(CPPFLAGS) $(ASFLAGS) -MMD -MP -c -o $@ $<
 
 $(HV)/core/vm/dsdt.S.o: $(HV)/dsdt.aml
+
+# The font of the screen console.
+$(HV)/font.o: tools/gen_font.py
+	@mkdir -p $(@D)
+	$(PYTHON) tools/gen_font.py > $(HV)/font.S
+	$(CC) -c -o $@ $(HV)/font.S
 
 # Linked twice: the first image's symbols become the table that backtraces are printed from.
 $(HV)/symbols0.o: tools/gen_symbols.py

@@ -27,9 +27,17 @@ struct boot_module {
 	bool cut;		     /* the line was longer and does not end where words do */
 };
 
+enum boot_screen {
+	BOOT_SCREEN_NONE,
+	BOOT_SCREEN_PIXELS, /* of direct colour */
+	BOOT_SCREEN_TEXT,   /* the PC's text mode: width and height count cells of 16 bits */
+};
+
 struct boot_framebuffer {
-	hpa_t base; /* 0: none */
-	uint32_t pitch, width, height;
+	enum boot_screen kind;
+	hpa_t base;
+	uint32_t pitch; /* bytes from one line to the next, at least what the width takes */
+	uint32_t width, height;
 	uint8_t bpp;
 };
 

@@ -133,21 +133,27 @@ static int read_memory_map(struct boot_info *info, const struct tag *tag, const 
 	return 0;
 }
 
-/* Text and palette modes, and sizes that make no sense, count as no framebuffer. */
+/* Palette modes, and sizes that make no sense, count as no framebuffer. */
 static int read_framebuffer(struct boot_info *info, const struct tag *tag, const char **why)
 {
 	struct multiboot2_tag_framebuffer raw;
+	enum boot_screen kind = BOOT_SCREEN_NONE;
 	uint64_t size;
 
 	if (tag->size < sizeof(raw))
 		return fail(why, "framebuffer tag: too short");
 	memcpy(&raw, tag->bytes, sizeof(raw));
 	size = (uint64_t)raw.pitch * raw.height;
-	if (raw.type != MULTIBOOT2_FRAMEBUFFER_RGB || raw.base == 0 || size == 0 ||
-	    raw.width == 0 || raw.base + (size - 1) < raw.base ||
-	    (uint64_t)raw.width * raw.bpp > (uint64_t)raw.pitch * 8)
+	if (raw.type == MULTIBOOT2_FRAMEBUFFER_RGB)
+		kind = BOOT_SCREEN_PIXELS;
+	else if (raw.type == MULTIBOOT2_FRAMEBUFFER_EGA && raw.bpp == MULTIBOOT2_EGA_CELL_BITS)
+		kind = BOOT_SCREEN_TEXT;
+	if (kind == BOOT_SCREEN_NONE || raw.base == 0 || size == 0 || raw.width == 0 ||
+	    raw.base + (size - 1) < raw.base ||
+	    raw.width * (((uint64_t)raw.bpp + 7) / 8) > raw.pitch)
 		return 0;
 	info->framebuffer = (struct boot_framebuffer){
+		.kind = kind,
 		.base = raw.base,
 		.pitch = raw.pitch,
 		.width = raw.width,

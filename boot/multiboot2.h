@@ -52,7 +52,10 @@ struct multiboot2_mmap_entry {
 	uint32_t reserved;
 };
 
-#define MULTIBOOT2_FRAMEBUFFER_RGB 1u /* pixels of direct colour; others are palette and text */
+/* Kinds of framebuffers; others have a palette. */
+#define MULTIBOOT2_FRAMEBUFFER_RGB 1u
+#define MULTIBOOT2_FRAMEBUFFER_EGA 2u /* text: cells of character and attribute */
+#define MULTIBOOT2_EGA_CELL_BITS   16u
 
 struct multiboot2_tag_framebuffer {
 	struct multiboot2_tag tag;

@@ -122,6 +122,7 @@ class Qemu(Machine):
     """QEMU's TCG: AMD SVM with nested paging."""
 
     vendor = "svm"
+    console_options = ["-serial", "stdio", "-monitor", "none"]
 
     def __init__(
         self, modules: list[Module], *, icount: bool = False, firmware: str = "bios", **options
@@ -134,7 +135,7 @@ class Qemu(Machine):
         accel = "tcg" if self.icount or self.cpus == 1 else "tcg,thread=multi"
         command = ["-accel", accel, "-cpu", self.model or "EPYC,+svm,+npt"]
         command += ["-smp", str(self.cpus), "-m", str(self.memory)]
-        command += ["-display", "none", "-serial", "stdio", "-monitor", "none", "-no-reboot"]
+        command += ["-display", "none", "-no-reboot", *self.console_options]
         command += ["-cdrom", str(self.iso)]
         if self.icount:
             command += ["-icount", "shift=0"]

@@ -179,6 +179,7 @@ static void test_typical(void **state)
 	assert_int_equal(info.ranges[2].kind, BOOT_MEMORY_RAM);
 	assert_int_equal(info.rsdp_size, 36); /* the newer one wins, whichever comes first */
 	assert_int_equal(info.rsdp[0], 0x22);
+	assert_int_equal(info.framebuffer.kind, BOOT_SCREEN_PIXELS);
 	assert_int_equal(info.framebuffer.base, 0xfd000000);
 	assert_int_equal(info.framebuffer.pitch, 4096);
 	assert_int_equal(info.framebuffer.width, 1024);
@@ -364,34 +365,44 @@ static void test_framebuffers(void **state)
 {
 	static const struct {
 		struct multiboot2_tag_framebuffer fb;
-		bool good;
+		enum boot_screen kind;
 	} cases[] = {
 		{{.base = 0xb8000, .pitch = 160, .width = 80, .height = 25, .bpp = 16, .type = 2},
-		 false},
+		 BOOT_SCREEN_TEXT},
+		{{.base = 0xb8000, .pitch = 160, .width = 80, .height = 25, .bpp = 8, .type = 2},
+		 BOOT_SCREEN_NONE},
+		{{.base = 0xb8000, .pitch = 159, .width = 80, .height = 25, .bpp = 16, .type = 2},
+		 BOOT_SCREEN_NONE},
+		{{.base = 1, .pitch = 1024, .width = 1024, .height = 768, .bpp = 8, .type = 0},
+		 BOOT_SCREEN_NONE},
+		{{.base = 1, .pitch = 1920, .width = 1024, .height = 768, .bpp = 15, .type = 1},
+		 BOOT_SCREEN_NONE},
+		{{.base = 1, .pitch = 2048, .width = 1024, .height = 768, .bpp = 15, .type = 1},
+		 BOOT_SCREEN_PIXELS},
 		{{.base = 0, .pitch = 4096, .width = 1024, .height = 768, .bpp = 32, .type = 1},
-		 false},
+		 BOOT_SCREEN_NONE},
 		{{.base = 1, .pitch = 4095, .width = 1024, .height = 768, .bpp = 32, .type = 1},
-		 false},
+		 BOOT_SCREEN_NONE},
 		{{.base = 1, .pitch = 4096, .width = 0, .height = 768, .bpp = 32, .type = 1},
-		 false},
+		 BOOT_SCREEN_NONE},
 		{{.base = 1, .pitch = 4096, .width = 1024, .height = 0, .bpp = 32, .type = 1},
-		 false},
+		 BOOT_SCREEN_NONE},
 		{{.base = UINT64_MAX,
 		  .pitch = 4096,
 		  .width = 1024,
 		  .height = 1,
 		  .bpp = 32,
 		  .type = 1},
-		 false},
+		 BOOT_SCREEN_NONE},
 		{{.base = 1,
 		  .pitch = 4096,
 		  .width = 0xffffffff,
 		  .height = 1,
 		  .bpp = 255,
 		  .type = 1},
-		 false},
+		 BOOT_SCREEN_NONE},
 		{{.base = 1, .pitch = 4096, .width = 1024, .height = 768, .bpp = 32, .type = 1},
-		 true},
+		 BOOT_SCREEN_PIXELS},
 	};
 
 	(void)state;
@@ -402,7 +413,8 @@ static void test_framebuffers(void **state)
 			  sizeof(cases[i].fb) - sizeof(cases[i].fb.tag));
 		build_end();
 		assert_int_equal(parse(), 0);
-		assert_int_equal(info.framebuffer.base, cases[i].good ? cases[i].fb.base : 0);
+		assert_int_equal(info.framebuffer.kind, cases[i].kind);
+		assert_int_equal(info.framebuffer.base, cases[i].kind ? cases[i].fb.base : 0);
 	}
 	build_begin();
 	build_one_range();

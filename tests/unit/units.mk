@@ -51,6 +51,7 @@ unit_test_time :=
 unit_test_acpi := arch/x86_64/cpu/acpi.c
 unit_test_copy := arch/x86_64/cpu/copy.c
 unit_test_memmap := arch/x86_64/cpu/memmap.c
+unit_test_screen :=
 unit_test_mitigations :=
 
 # These include the sources that they test, on a processor of their own: see vmx_host.h.

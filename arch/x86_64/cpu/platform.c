@@ -7,6 +7,7 @@
 #include "arch/x86_64/cpu/paging.h"
 #include "arch/x86_64/cpu/percpu.h"
 #include "arch/x86_64/cpu/power.h"
+#include "arch/x86_64/cpu/screen.h"
 #include "arch/x86_64/cpu/smp.h"
 #include "arch/x86_64/cpu/trap.h"
 #include "arch/x86_64/cpu/tsc.h"
@@ -24,12 +25,29 @@
 extern const char image_start[], image_end[];
 
 static struct acpi_info acpi;
+static bool has_serial;
 
 void platform_early_init(void)
 {
 	trap_init_early();
-	if (serial_init())
+	has_serial = serial_init();
+	if (has_serial)
 		console_set_output(serial_write);
+}
+
+/* Without a serial port, messages go to the screen. @early: through the early page tables. */
+static void use_screen(const struct boot_framebuffer *fb, bool early)
+{
+	uint64_t size = (uint64_t)fb->pitch * fb->height;
+	void *base = NULL;
+
+	if (has_serial || fb->kind == BOOT_SCREEN_NONE)
+		return;
+	if (!early)
+		base = paging_map_mmio(fb->base, size);
+	else if (fb->base < EARLY_MAP_END && size <= EARLY_MAP_END - fb->base)
+		base = phys_to_virt(fb->base);
+	console_set_output(base && screen_init(fb, base) ? screen_write : NULL);
 }
 
 static void __attribute__((noreturn)) give_up_for_memory(void)
@@ -49,10 +67,12 @@ void platform_map_memory(const struct boot_info *boot)
 {
 	uint64_t image_size = (uint64_t)(image_end - image_start);
 
+	use_screen(&boot->framebuffer, true); /* so that too little memory can be told */
 	/* First what the early tables reach: the final ones are made of it. */
 	memmap_for_each_free(boot, image_load_base, image_size, 0, EARLY_MAP_END, add_frames);
 	if (paging_init(boot) < 0)
 		give_up_for_memory();
+	use_screen(&boot->framebuffer, false);
 	memmap_for_each_free(boot, image_load_base, image_size, EARLY_MAP_END, UINT64_MAX,
 			     add_frames);
 	smp_reserve_startup_page(boot);
