@@ -25,7 +25,8 @@ struct vm;
 
 struct virtio {
 	struct spinlock lock; /* all devices; taken before vm->lock, interrupts off */
-	uint64_t due; /* atomic: TSC at which virtio_poll() has work, TIME_NEVER: it has none */
+	uint64_t due;  /* atomic: TSC at which virtio_poll() has work, TIME_NEVER: it has none */
+	uint32_t turn; /* the slot that is looked at first */
 	struct virtio_device *slots[VIRTIO_SLOTS]; /* NULL: empty */
 };
 
@@ -63,7 +64,7 @@ static inline uint64_t virtio_due(const struct virtio *virtio)
 }
 
 /*
- * virtio_poll - one bounded step of the devices' work, if any is due
+ * virtio_poll - one bounded step of one device's work, if any is due
  * @now: host TSC. Context: the CPU of the VM's first vCPU, no locks held.
  */
 void virtio_poll(struct vm *vm, uint64_t now);

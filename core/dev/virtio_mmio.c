@@ -336,6 +336,22 @@ void virtio_mmio_write(struct vm *vm, uint64_t offset, unsigned int size, uint64
 
 /* ---- all devices of a guest ----------------------------------------------------------------- */
 
+/* Lets one device work that has something to do; the slots take turns. */
+static void serve_one(struct virtio *virtio, uint64_t now)
+{
+	for (uint32_t i = 0; i < VIRTIO_SLOTS; i++) {
+		uint32_t slot = (virtio->turn + i) % VIRTIO_SLOTS;
+		struct virtio_device *device = virtio->slots[slot];
+
+		if (!device || device->due > now)
+			continue;
+		virtio->turn = slot + 1;
+		if (device->class->step(device, now, &device->due) < 0)
+			stop(device);
+		return;
+	}
+}
+
 void virtio_poll(struct vm *vm, uint64_t now)
 {
 	struct virtio *virtio = &vm->virtio;
@@ -344,16 +360,10 @@ void virtio_poll(struct vm *vm, uint64_t now)
 	if (virtio_due(virtio) > now)
 		return;
 	spin_lock(&virtio->lock);
-	for (unsigned int i = 0; i < VIRTIO_SLOTS; i++) {
-		struct virtio_device *device = virtio->slots[i];
-
-		if (!device)
-			continue;
-		if (device->due <= now && device->class->step(device, now, &device->due) < 0)
-			stop(device);
-		if (device->due < due)
-			due = device->due;
-	}
+	serve_one(virtio, now);
+	for (uint32_t i = 0; i < VIRTIO_SLOTS; i++)
+		if (virtio->slots[i] && virtio->slots[i]->due < due)
+			due = virtio->slots[i]->due;
 	__atomic_store_n(&virtio->due, due, __ATOMIC_RELEASE);
 	spin_unlock(&virtio->lock);
 }

@@ -53,7 +53,7 @@ def run_disks(machine_type: type[Machine], folder: Path) -> None:
         Module(make_image(folder, "root"), "web disk"),
         Module(make_image(folder, "share"), f"web,db disk ro delay={DELAY_US}us"),
     ]
-    with machine_type(modules, limit=90) as machine:
+    with machine_type(modules, limit=150) as machine:
         output = machine.wait_end()
     for guest in ("web", "db"):
         assert f"{guest}| tidepool-test: disk PASS" in output

@@ -166,6 +166,31 @@ static void test_entropy(void **state)
 	assert_false(line(0));
 }
 
+/* Both devices have work: neither waits until the other has none. */
+static void test_devices_take_turns(void **state)
+{
+	struct virtio_queue *queues[] = {&host_vm.virtio.slots[0]->queue,
+					 &host_vm.virtio.slots[1]->queue};
+
+	(void)state;
+	start_driver(0);
+	start_driver(1); /* on the same queue: what they find there is the same */
+	put_descriptor(1, 0x5000, 16, NEXT, 2);
+	put_descriptor(2, 0x6000, 1, WRITE, 0);
+	for (unsigned int i = 0; i < 32; i++)
+		put_avail(1);
+	reg_write(0, NOTIFY, 0);
+	reg_write(1, NOTIFY, 0);
+	virtio_poll(&host_vm, host.now);
+	assert_int_equal(queues[0]->next_avail, 1);
+	assert_int_equal(queues[1]->next_avail, 0);
+	virtio_poll(&host_vm, host.now);
+	assert_int_equal(queues[0]->next_avail, 1);
+	assert_in_range(queues[1]->next_avail, 1, 31);
+	virtio_poll(&host_vm, host.now);
+	assert_int_equal(queues[0]->next_avail, 2);
+}
+
 static void test_not_before_the_driver_is_ready(void **state)
 {
 	(void)state;
@@ -237,6 +262,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_features, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_status_only_grows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_entropy, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_devices_take_turns, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_before_the_driver_is_ready, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_queue_in_use_stays, setup, teardown),
