@@ -131,6 +131,9 @@ test-svm test-vmx: test-%: all deps-run deps-test
 test-models: all deps-run deps-test
 	$(PYTHON) tools/run_tests.py boot --all-models -k test_models
 
+-include tests/unit/checks.mk
+-include tests/fuzz/rules.mk
+
 # ---- figures ------------------------------------------------------------------------------------
 
 -include tests/bench/rules.mk
@@ -181,6 +184,9 @@ help:
 	@echo 'make iso        the same as build/tidepool.iso, for a real machine'
 	@echo 'make test       everything; test-unit, test-boot, test-svm, test-vmx: a part'
 	@echo 'make test-models  a tiny boot on every processor model of the emulators'
+	@echo 'make coverage   line coverage of the store; test-threads: under ThreadSanitizer'
+	@echo 'make fuzz       libFuzzer on store, parsers, loaders, decoder; FUZZ_SECONDS=60 each'
+	@echo 'make soak       the random tests for SOAK_SECONDS=600, then fuzz'
 	@echo 'make bench      the figures, one "name value unit" a line'
 	@echo 'make bench-store the figures of the page store alone, on this machine; a minute'
 	@echo 'make lint       formatting, headers, licences, clang; make format mends the first'

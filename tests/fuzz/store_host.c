@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <sanitizer/asan_interface.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/store_host.h"
+
+static char blocks[FUZZ_HOST_BLOCKS][TMEM_BLOCK_SIZE] __attribute__((aligned(TMEM_BLOCK_SIZE)));
+static bool taken[FUZZ_HOST_BLOCKS];
+static unsigned int limit, requests;
+static uint8_t refused;
+
+/* Not zeroed: the store must not rely on contents, for frames that it uses again have some too. */
+static void *block_alloc(void)
+{
+	unsigned int i;
+
+	if (refused >> requests++ % 8 & 1)
+		return NULL;
+	for (i = 0; i < limit; i++) {
+		if (taken[i])
+			continue;
+		taken[i] = true;
+		ASAN_UNPOISON_MEMORY_REGION(blocks[i], TMEM_BLOCK_SIZE);
+		return blocks[i];
+	}
+	return NULL;
+}
+
+static void block_free(void *block)
+{
+	uint64_t i = (uint64_t)((char *)block - blocks[0]) / TMEM_BLOCK_SIZE;
+
+	check(i < limit && block == blocks[i] && taken[i]);
+	taken[i] = false;
+	ASAN_POISON_MEMORY_REGION(block, TMEM_BLOCK_SIZE);
+}
+
+static void page_copy(void *dst, const void *src)
+{
+	memcpy(dst, src, TMEM_PAGE_SIZE);
+}
+
+/* One thread: a lock that is held stays held. */
+static void relax(void)
+{
+	abort();
+}
+
+void fuzz_host_start(unsigned int count)
+{
+	static const struct tmem_host host = {
+		.block_alloc = block_alloc,
+		.block_free = block_free,
+		.page_put = page_copy,
+		.page_get = page_copy,
+		.relax = relax,
+		.hash_seed = {0x0123456789abcdefull, 0xfedcba9876543210ull},
+	};
+
+	limit = count;
+	requests = 0;
+	refused = 0;
+	ASAN_POISON_MEMORY_REGION(blocks, sizeof(blocks));
+	check(tmem_init(&host) == 0);
+}
+
+void fuzz_host_refuse(uint8_t pattern)
+{
+	refused = pattern;
+}
+
+void fuzz_host_stop(void)
+{
+	unsigned int i;
+
+	tmem_exit();
+	for (i = 0; i < FUZZ_HOST_BLOCKS; i++)
+		check(!taken[i]);
+}

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# More of the unit tests: what lines they reach, what ThreadSanitizer says, and long runs.
+
+# ---- line coverage of the store and of the boot-time parsers --------------------------------------
+
+COVERAGE        := $(BUILD)/coverage
+COVERAGE_TESTS  := $(filter tmem%,$(patsubst unit_test_%,%,$(filter unit_test_%,$(.VARIABLES)))) \
+		   multiboot2 config
+COVERAGE_CFLAGS := $(filter-out -fsanitize% -fno-sanitize%,$(UNIT_CFLAGS)) -O0 --coverage
+
+$(COVERAGE)/test_%: tests/unit/test_%.c $$(unit_test_$$*) tests/unit/checks.mk tests/unit/units.mk
+	@mkdir -p $(@D)
+	$(call say,COV,$<)
+	$(Q)$(CC) $(COVERAGE_CFLAGS) -o $@ $(filter %.c,$^) -lcmocka -lpthread
+
+# Prints a table; fails below 95 % of tmem/.
+.PHONY: coverage
+coverage: deps-build deps-test $(COVERAGE_TESTS:%=$(COVERAGE)/test_%)
+	@rm -f $(COVERAGE)/*.gcda
+	@for name in $(COVERAGE_TESTS); do \
+		$(COVERAGE)/test_$$name > $(COVERAGE)/$$name.log 2>&1 || \
+			{ tail -n 30 $(COVERAGE)/$$name.log; exit 1; }; \
+	done
+	@$(PYTHON) tools/coverage.py --least tmem=95 $(COVERAGE) tmem boot core/config.c
+
+# ---- ThreadSanitizer ------------------------------------------------------------------------------
+
+TSAN_CFLAGS := $(filter-out -fsanitize% -fno-sanitize%,$(UNIT_CFLAGS)) -fsanitize=thread
+
+$(UNIT)/tsan_tmem_threads: tests/unit/test_tmem_threads.c $$(unit_test_tmem_threads)
+	@mkdir -p $(@D)
+	$(call say,TSAN,$<)
+	$(Q)$(CC) $(TSAN_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $(filter %.c,$^) -lcmocka -lpthread
+
+-include $(UNIT)/tsan_tmem_threads.d
+
+.PHONY: test-threads
+test-threads: deps-test $(UNIT)/tsan_tmem_threads
+	@$(UNIT)/tsan_tmem_threads
+
+# ---- soak: the random tests again and again, with other seeds each time where they have any --------
+
+SOAK_SECONDS := 600
+
+.PHONY: soak
+soak: unit-tests $(UNIT)/tsan_tmem_threads
+	@end=$$(($$(date +%s) + $(SOAK_SECONDS))); rounds=0; \
+	while [ $$(date +%s) -lt $$end ]; do \
+		for test in test_tmem_model test_tmem_threads tsan_tmem_threads; do \
+			$(UNIT)/$$test > $(UNIT)/soak.log 2>&1 || { tail -n 40 $(UNIT)/soak.log; exit 1; }; \
+		done; \
+		rounds=$$((rounds + 1)); \
+	done; \
+	echo "soak: $$rounds rounds"
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$$(($(SOAK_SECONDS) / 5))
