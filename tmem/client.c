@@ -3,7 +3,12 @@
 #include "tmem/pool.h"
 #include "tmem/store.h"
 
-/* Others read it without the lock: tmem/share.c. Context: client lock held. */
+/* Others read these two without the lock: tmem/share.c. Context: client lock held. */
+static void reserve_set(struct tmem_client *client, uint64_t reserve)
+{
+	__atomic_store_n(&client->reserve, reserve, __ATOMIC_RELAXED);
+}
+
 static void charge_set(struct tmem_client *client, uint64_t charged)
 {
 	__atomic_store_n(&client->charged, charged, __ATOMIC_RELAXED);
@@ -51,7 +56,8 @@ int tmem_client_prepare(struct tmem_client *client)
 	bool done;
 
 	tmem_lock_acquire(&client->lock);
-	client->reserve += tmem_frame_promise(client->reserve_wanted - client->reserve);
+	reserve_set(client,
+		    client->reserve + tmem_frame_promise(client->reserve_wanted - client->reserve));
 	done = client->reserve == client->reserve_wanted;
 	tmem_lock_release(&client->lock);
 	if (done)
@@ -65,7 +71,8 @@ static void reserve_forgo(struct tmem_client *client)
 	tmem_lock_acquire(&client->lock);
 	if (client->charged < client->reserve)
 		tmem_frame_forgo(client->reserve - client->charged);
-	client->reserve = client->reserve_wanted = 0;
+	client->reserve_wanted = 0;
+	reserve_set(client, 0);
 	tmem_lock_release(&client->lock);
 }
 

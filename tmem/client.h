@@ -39,7 +39,7 @@ struct tmem_client {
 	 */
 	struct tmem_lock lock;
 	uint64_t cap;		 /* frames; constant */
-	uint64_t reserve;	 /* frames set aside, those charged included */
+	uint64_t reserve;	 /* frames set aside, those charged included; as charged */
 	uint64_t reserve_wanted; /* what tmem_client_prepare() brings reserve to */
 	uint64_t weight;	 /* constant */
 	uint64_t charged;	 /* frames; also read without the lock */

@@ -27,11 +27,6 @@ static struct share share_of(const struct tmem_client *client, uint64_t more)
 	};
 }
 
-static bool has_page(const struct tmem_client *client)
-{
-	return __atomic_load_n(&client->order.list.first, __ATOMIC_RELAXED);
-}
-
 struct tmem_client *tmem_share_victim(struct tmem_client *client, bool insists)
 {
 	struct share most = insists ? (struct share){.weight = 1} : share_of(client, 1);
@@ -42,12 +37,12 @@ struct tmem_client *tmem_share_victim(struct tmem_client *client, bool insists)
 	for (link = tmem_store.clients.first; link; link = link->next) {
 		struct tmem_client *other = tmem_list_entry(link, struct tmem_client, link);
 
-		if (other == client || !has_page(other) || !further_above(share_of(other, 0), most))
+		if (other == client || !further_above(share_of(other, 0), most))
 			continue;
 		if (!tmem_lock_try(&other->lock))
 			continue;
 		/* Again, now that it stands still. */
-		if (has_page(other) && further_above(share_of(other, 0), most)) {
+		if (other->order.list.first && further_above(share_of(other, 0), most)) {
 			if (victim)
 				tmem_lock_release(&victim->lock);
 			victim = other;

@@ -8,6 +8,7 @@ unit_test_tmem_memory := $(tmem_sources) tests/unit/model_host.c tests/unit/mode
 unit_test_tmem_share := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_tmem_model := $(tmem_sources) tests/unit/model_host.c tests/unit/model.c
 unit_test_tmem_threads := $(tmem_sources) tests/unit/model_host.c
+unit_test_tmem_share_threads := $(tmem_sources) tests/unit/model_host.c
 unit_test_hypercall := $(tmem_sources) $(wildcard core/vm/hypercall*.c) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_frames := core/frames.c
 unit_test_multiboot2 := boot/multiboot2.c
