@@ -29,6 +29,8 @@ enum option_id {
 	OPTION_VCPUS,
 	OPTION_WEIGHT,
 	OPTION_TMEM,
+	OPTION_TMEM_RESERVE,
+	OPTION_TMEM_WEIGHT,
 	OPTION_ON_RESET,
 	OPTION_ON_CRASH,
 	OPTION_TESTDEV,
@@ -75,6 +77,17 @@ static const struct option options[OPTION_COUNT] = {
 			 .max = UINT64_MAX,
 			 .step = 1,
 			 .expected = "a number of bytes, K, M or G allowed behind it"},
+	[OPTION_TMEM_RESERVE] = {.prefix = "tmem_reserve=",
+				 .size = true,
+				 .min = 0,
+				 .max = CONFIG_MEMORY_MAX,
+				 .step = 1,
+				 .expected = "a size up to 512G"},
+	[OPTION_TMEM_WEIGHT] = {.prefix = "tmem_weight=",
+				.min = 1,
+				.max = CONFIG_WEIGHT_MAX,
+				.step = 1,
+				.expected = "a number from 1 to " VALUE(CONFIG_WEIGHT_MAX)},
 	[OPTION_ON_RESET] = {.prefix = "on_reset=",
 			     .choices = then_words,
 			     .expected = "restart or stop"},
@@ -85,13 +98,14 @@ static const struct option options[OPTION_COUNT] = {
 };
 _Static_assert(CONFIG_MEMORY_MIN == 4 * MIB && CONFIG_MEMORY_MAX == 512 * GIB &&
 		       BLOCK_SIZE == 2 * MIB,
-	       "the sentence about memory= says so");
+	       "the sentences about memory= and tmem_reserve= say so");
 
 static const uint64_t option_defaults[OPTION_COUNT] = {
 	[OPTION_MEMORY] = CONFIG_MEMORY_DEFAULT,
 	[OPTION_VCPUS] = 1,
 	[OPTION_WEIGHT] = 1,
 	[OPTION_TMEM] = UINT64_MAX,
+	[OPTION_TMEM_WEIGHT] = 1,
 	[OPTION_ON_RESET] = CONFIG_RESTART,
 	[OPTION_ON_CRASH] = CONFIG_STOP,
 };
@@ -261,8 +275,9 @@ static bool parse_options(struct parser *parser, struct line *line, uint64_t val
 	for (;;) {
 		struct word word = next_word(&line->rest);
 		const char *complaint = "expected ";
-		const char *expected = "memory=, vcpus=, weight=, tmem=, on_reset=, on_crash=, "
-				       "testdev, or -- and the kernel's command line";
+		const char *expected = "memory=, vcpus=, weight=, tmem=, tmem_reserve=, "
+				       "tmem_weight=, on_reset=, on_crash=, testdev, or -- and "
+				       "the kernel's command line";
 		bool accepted = false;
 
 		if (word.len == 0 || word_is(word, "--"))
@@ -313,6 +328,8 @@ static bool parse_kernel(struct parser *parser, struct line *line, struct word k
 	guest->vcpus = (uint32_t)values[OPTION_VCPUS];
 	guest->weight = (uint32_t)values[OPTION_WEIGHT];
 	guest->tmem_cap = values[OPTION_TMEM];
+	guest->tmem_reserve = values[OPTION_TMEM_RESERVE];
+	guest->tmem_weight = (uint16_t)values[OPTION_TMEM_WEIGHT];
 	guest->on_reset = (enum config_then)values[OPTION_ON_RESET];
 	guest->on_crash = (enum config_then)values[OPTION_ON_CRASH];
 	guest->testdev = values[OPTION_TESTDEV];

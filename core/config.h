@@ -42,9 +42,11 @@ struct guest_config {
 	char name[CONFIG_NAME_MAX];
 	const struct boot_module *kernel;
 	const struct boot_module *initrd; /* NULL: none */
-	const char *cmdline; /* after "--", inside kernel->words; "" when there is none */
-	uint64_t memory;     /* bytes, a multiple of BLOCK_SIZE */
-	uint64_t tmem_cap;   /* bytes of host memory its pages may take; UINT64_MAX: no cap */
+	const char *cmdline;   /* after "--", inside kernel->words; "" when there is none */
+	uint64_t memory;       /* bytes, a multiple of BLOCK_SIZE */
+	uint64_t tmem_cap;     /* bytes of host memory its pages may take; UINT64_MAX: no cap */
+	uint64_t tmem_reserve; /* bytes that are set aside for them */
+	uint16_t tmem_weight;  /* its share of the rest of the store */
 	uint32_t vcpus;
 	uint32_t weight;
 	enum config_then on_reset, on_crash;

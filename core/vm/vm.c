@@ -3,6 +3,8 @@
  * A guest is built by vm_create_step() and taken apart by vm_destroy_step(); core/vm/life.c calls
  * them.
  */
+#include <tidepool/abi.h>
+
 #include "core/vm/vm.h"
 #include "arch/x86_64/vcpu/policy.h"
 #include "arch/x86_64/virt.h"
@@ -131,19 +133,40 @@ static int begin(struct vm *vm)
 	return vm_memory_init(vm, vm->config->memory);
 }
 
+/*
+ * The guest's place in the store, with the memory that is set aside for it: a block a step. Returns
+ * 1 while there is more to do, 0 or an error. *why says what was too little.
+ */
+static int store_step(struct vm *vm, const char **why)
+{
+	const struct guest_config *config = vm->config;
+	const struct tmem_limits limits = {
+		.cap = config->tmem_cap == UINT64_MAX ? UINT64_MAX
+						      : config->tmem_cap / TMEM_PAGE_SIZE,
+		.reserve = (config->tmem_reserve + TMEM_PAGE_SIZE - 1) / TMEM_PAGE_SIZE,
+		.weight = config->tmem_weight,
+	};
+	int err;
+
+	if (!vm->tmem)
+		vm->tmem = tmem_client_create(&limits);
+	if (!vm->tmem)
+		return -ENOMEM;
+	err = tmem_client_prepare(vm->tmem);
+	if (err == -TIDEPOOL_EAGAIN)
+		return 1;
+	if (err < 0)
+		*why = "too little memory is free for its tmem_reserve=";
+	return err < 0 ? -ENOMEM : 0;
+}
+
 /* What is left to do when the memory is there. *why says what was wrong with the kernel. */
 static int complete(struct vm *vm, const char **why)
 {
 	const struct guest_config *config = vm->config;
-	struct tmem_limits limits = {.cap = config->tmem_cap == UINT64_MAX
-						    ? UINT64_MAX
-						    : config->tmem_cap / TMEM_PAGE_SIZE};
 	struct loader_entry entry = {0};
 	int err;
 
-	vm->tmem = tmem_client_create(&limits);
-	if (!vm->tmem)
-		return -ENOMEM;
 	for (uint32_t i = 0; i < config->vcpus; i++) {
 		err = create_vcpu(vm, i);
 		if (err < 0)
@@ -172,6 +195,10 @@ int vm_create_step(struct vm *vm)
 			return -EAGAIN;
 	} else {
 		err = memory_step(vm);
+		if (err > 0)
+			return -EAGAIN;
+		if (err == 0)
+			err = store_step(vm, &why);
 		if (err > 0)
 			return -EAGAIN;
 		if (err == 0)

@@ -52,7 +52,7 @@ def check_figures_agree(output: str, name: str) -> dict[str, int]:
 def test_two_guests_swap(machine_type: type[Machine]) -> None:
     """Each guest uses more anonymous memory than it has, and finds every byte of it again."""
     modules = linux("web", "memory=96M", "tp.test=swap tp.mib=80 tp.passes=1")
-    modules += linux("db", "memory=96M", "tp.test=swap tp.mib=80 tp.passes=1")
+    modules += linux("db", "memory=96M tmem_reserve=32M tmem_weight=2", "tp.test=swap tp.mib=80 tp.passes=1")
     with machine_type(modules, limit=150) as machine:
         output = machine.wait_end()
     for name in ("web", "db"):

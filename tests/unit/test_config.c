@@ -74,6 +74,7 @@ static void test_good_lines(void **state)
 	(void)state;
 	begin();
 	module("web  kernel memory=512M\tvcpus=16 weight=2 tmem=256M "
+	       "tmem_reserve=64M tmem_weight=3 "
 	       "on_reset=stop on_crash=restart testdev --  console=ttyS0  quiet -- x");
 	module("db-1_x kernel");
 	module("web initrd");
@@ -92,6 +93,8 @@ static void test_good_lines(void **state)
 	assert_int_equal(config.guests[0].vcpus, 16);
 	assert_int_equal(config.guests[0].weight, 2);
 	assert_int_equal(config.guests[0].tmem_cap, 256 * MIB);
+	assert_int_equal(config.guests[0].tmem_reserve, 64 * MIB);
+	assert_int_equal(config.guests[0].tmem_weight, 3);
 	assert_int_equal(config.guests[0].on_reset, CONFIG_STOP);
 	assert_int_equal(config.guests[0].on_crash, CONFIG_RESTART);
 	assert_true(config.guests[0].testdev);
@@ -103,6 +106,8 @@ static void test_good_lines(void **state)
 	assert_int_equal(config.guests[1].vcpus, 1);
 	assert_int_equal(config.guests[1].weight, 1);
 	assert_true(config.guests[1].tmem_cap == UINT64_MAX);
+	assert_int_equal(config.guests[1].tmem_reserve, 0);
+	assert_int_equal(config.guests[1].tmem_weight, 1);
 	assert_int_equal(config.guests[1].on_reset, CONFIG_RESTART);
 	assert_int_equal(config.guests[1].on_crash, CONFIG_STOP);
 	assert_false(config.guests[1].testdev);
@@ -157,6 +162,10 @@ static void test_sizes(void **state)
 			 bad[i]);
 		assert_fault(words, sentence);
 	}
+	assert_fault("web kernel tmem_reserve=513G",
+		     "module 1 (web): \"tmem_reserve=513G\": expected a size up to 512G");
+	assert_fault("web kernel tmem_weight=0",
+		     "module 1 (web): \"tmem_weight=0\": expected a number from 1 to 100");
 	begin();
 	module("a kernel tmem=0");
 	parse();
@@ -174,15 +183,17 @@ static void test_sentences(void **state)
 	assert_fault("web kernl", "module 1 (web): \"kernl\": expected kernel, initrd or disk");
 	assert_fault("web kernel quiet",
 		     "module 1 (web): \"quiet\": expected memory=, vcpus=, weight=, tmem=, "
-		     "on_reset=, on_crash=, testdev, or -- and "
+		     "tmem_reserve=, tmem_weight=, on_reset=, on_crash=, testdev, or -- and "
 		     "the kernel's command line");
-	assert_fault("web kernel memory",
-		     "module 1 (web): \"memory\": expected memory=, vcpus=, "
-		     "weight=, tmem=, on_reset=, on_crash=, testdev, or -- and the "
-		     "kernel's command line");
-	assert_fault("web kernel testdev=1",
-		     "module 1 (web): \"testdev=1\": expected memory=, vcpus=, weight=, tmem=, "
-		     "on_reset=, on_crash=, testdev, or -- and the kernel's command line");
+	assert_fault(
+		"web kernel memory",
+		"module 1 (web): \"memory\": expected memory=, vcpus=, "
+		"weight=, tmem=, tmem_reserve=, tmem_weight=, on_reset=, on_crash=, testdev, or -- and the "
+		"kernel's command line");
+	assert_fault(
+		"web kernel testdev=1",
+		"module 1 (web): \"testdev=1\": expected memory=, vcpus=, weight=, tmem=, "
+		"tmem_reserve=, tmem_weight=, on_reset=, on_crash=, testdev, or -- and the kernel's command line");
 	assert_fault("web kernel testdev testdev",
 		     "module 1 (web): \"testdev\": given twice; expected it once a line");
 	assert_fault("web kernel on_crash=reboot",
