@@ -26,7 +26,7 @@ static int64_t new_pool(struct vcpu *vcpu)
 	return tmem_pool_create(vcpu->vm->tmem, gpr[RDI], uuid);
 }
 
-/* Everything about pages: the operation and its six arguments. */
+/* Everything about pages: the operation and its seven arguments. */
 static int64_t page_operation(struct vcpu *vcpu, uint64_t op)
 {
 	const uint64_t *gpr = vcpu->arch.gpr;
@@ -35,6 +35,7 @@ static int64_t page_operation(struct vcpu *vcpu, uint64_t op)
 		.pool = gpr[RDI],
 		.key = {.oid = {gpr[RSI], gpr[RDX], gpr[RCX]}, .index = gpr[R8]},
 		.frame = gpr[R9],
+		.span = gpr[R10],
 	};
 
 	return hypercall_page(vcpu->vm, &call);

@@ -14,7 +14,8 @@ struct page_call {
 	uint64_t op; /* TIDEPOOL_OP_*, or any other number */
 	uint64_t pool;
 	struct tmem_key key;
-	uint64_t frame;
+	uint64_t frame; /* TIDEPOOL_OP_FLUSH_RANGE: the count */
+	uint64_t span;
 };
 
 /*

@@ -30,6 +30,26 @@ static int64_t get_page(struct vm *vm, const struct page_call *call)
 	return tmem_get(vm->tmem, call->pool, &call->key, page);
 }
 
+/* An operation on a part of a page: it and its frame are checked here for all of them. */
+static int64_t subpage(struct vm *vm, const struct page_call *call)
+{
+	struct tmem_span span;
+	void *page = hypercall_frame(vm, call->frame);
+
+	if (!tmem_span_parse(call->span, &span))
+		return -TIDEPOOL_EINVAL;
+	if (!page)
+		return -TIDEPOOL_EFAULT;
+	switch (call->op) {
+	case TIDEPOOL_OP_READ:
+		return tmem_read(vm->tmem, call->pool, &call->key, &span, page);
+	case TIDEPOOL_OP_WRITE:
+		return tmem_write(vm->tmem, call->pool, &call->key, &span, page);
+	default: /* TIDEPOOL_OP_XCHG */
+		return tmem_exchange(vm->tmem, call->pool, &call->key, &span, page);
+	}
+}
+
 int64_t hypercall_page(struct vm *vm, const struct page_call *call)
 {
 	switch (call->op) {
@@ -41,6 +61,15 @@ int64_t hypercall_page(struct vm *vm, const struct page_call *call)
 		return tmem_flush_page(vm->tmem, call->pool, &call->key);
 	case TIDEPOOL_OP_FLUSH_OBJECT:
 		return tmem_flush_object(vm->tmem, call->pool, call->key.oid);
+	case TIDEPOOL_OP_FLUSH_RANGE:
+		return tmem_flush_range(vm->tmem, call->pool, call->key.oid, call->key.index,
+					call->frame);
+	case TIDEPOOL_OP_NEW_PAGE:
+		return tmem_new_page(vm->tmem, call->pool, &call->key);
+	case TIDEPOOL_OP_READ:
+	case TIDEPOOL_OP_WRITE:
+	case TIDEPOOL_OP_XCHG:
+		return subpage(vm, call);
 	default:
 		return -TIDEPOOL_ENOSYS;
 	}

@@ -9,8 +9,9 @@
 #include "core/vm/vm.h"
 #include "tmem/tmem.h"
 
-/* Descriptors that one call carries out at most: as many page copies. */
-#define BUDGET 64u
+/* What one call does at most, in operations on one page. */
+#define BUDGET	  64u
+#define COST_STEP 32u /* of an operation that goes in bounded steps */
 
 #define DESCRIPTOR_SIZE	 sizeof(struct tidepool_descriptor)
 #define DESCRIPTOR_WORDS (DESCRIPTOR_SIZE / sizeof(uint64_t))
@@ -48,29 +49,42 @@ static struct page_call call_of(const struct tidepool_descriptor *descriptor)
 		.pool = descriptor->pool,
 		.key = {.oid = {oid[0], oid[1], oid[2]}, .index = descriptor->index},
 		.frame = descriptor->frame,
+		.span = descriptor->span,
 	};
 }
 
 /* Whether a result says that only a part of an operation is done. */
-static bool is_partial(int64_t result)
+static bool is_partial(const struct page_call *call, int64_t result)
 {
+	if (call->op == TIDEPOOL_OP_FLUSH_RANGE)
+		return result > 0 && (uint64_t)result < call->frame;
 	return result == -TIDEPOOL_EAGAIN;
+}
+
+/* How much of the budget an operation takes. */
+static uint64_t cost(const struct page_call *call)
+{
+	return call->op == TIDEPOOL_OP_FLUSH_RANGE || call->op == TIDEPOOL_OP_FLUSH_OBJECT
+		       ? COST_STEP
+		       : 1;
 }
 
 static int64_t each(struct vm *vm, uint64_t gpa, uint64_t count)
 {
 	uint64_t moves = store_block_moves();
-	uint64_t n = 0;
-	int64_t result;
+	uint64_t n = 0, spent = 0;
+	bool partial;
 
 	do {
 		struct tidepool_descriptor *descriptor = descriptor_at(vm, gpa, n++);
 		struct tidepool_descriptor copy = descriptor_read(descriptor);
 		struct page_call call = call_of(&copy);
+		int64_t result = hypercall_page(vm, &call);
 
-		result = hypercall_page(vm, &call);
 		__atomic_store_n(&descriptor->result, result, __ATOMIC_RELAXED);
-	} while (n < count && n < BUDGET && !is_partial(result) && moves == store_block_moves());
+		partial = is_partial(&call, result);
+		spent += cost(&call);
+	} while (n < count && spent < BUDGET && !partial && moves == store_block_moves());
 	return (int64_t)n;
 }
 

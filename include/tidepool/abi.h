@@ -18,9 +18,13 @@
 #define TIDEPOOL_CPUID_VERSION	 1u /* leaf +1: EAX version, EBX features, ECX max pools */
 
 /* Feature bits of leaf +1, EBX. */
-#define TIDEPOOL_FEATURE_VECTOR (1u << 0) /* TIDEPOOL_OP_VECTOR */
+#define TIDEPOOL_FEATURE_VECTOR	 (1u << 0) /* TIDEPOOL_OP_VECTOR */
+#define TIDEPOOL_FEATURE_RANGE	 (1u << 1) /* TIDEPOOL_OP_FLUSH_RANGE */
+#define TIDEPOOL_FEATURE_SUBPAGE (1u << 2) /* TIDEPOOL_OP_NEW_PAGE, _READ, _WRITE, _XCHG */
 
-#define TIDEPOOL_FEATURES TIDEPOOL_FEATURE_VECTOR /* those of this version */
+/* Those of this version. */
+#define TIDEPOOL_FEATURES                                                                          \
+	(TIDEPOOL_FEATURE_VECTOR | TIDEPOOL_FEATURE_RANGE | TIDEPOOL_FEATURE_SUBPAGE)
 
 /* Version: a guest refuses a major number it does not know. */
 #define TIDEPOOL_ABI_MAJOR   1u
@@ -35,16 +39,16 @@
 #define TIDEPOOL_OP_NULL	 0u  /* () -> TIDEPOOL_ABI_VERSION */
 #define TIDEPOOL_OP_NEW_POOL	 1u  /* (flags, uuid_lo, uuid_hi) -> pool id */
 #define TIDEPOOL_OP_DESTROY_POOL 2u  /* (pool) -> 0 */
-#define TIDEPOOL_OP_NEW_PAGE	 3u  /* reserved */
+#define TIDEPOOL_OP_NEW_PAGE	 3u  /* (pool, oid0, oid1, oid2, index) -> 0 */
 #define TIDEPOOL_OP_PUT_PAGE	 4u  /* (pool, oid0, oid1, oid2, index, gfn) -> 0 */
 #define TIDEPOOL_OP_GET_PAGE	 5u  /* (pool, oid0, oid1, oid2, index, gfn) -> 0 */
 #define TIDEPOOL_OP_FLUSH_PAGE	 6u  /* (pool, oid0, oid1, oid2, index) -> pages dropped, 0 or 1 */
 #define TIDEPOOL_OP_FLUSH_OBJECT 7u  /* (pool, oid0, oid1, oid2) -> 0 */
-#define TIDEPOOL_OP_READ	 8u  /* reserved */
-#define TIDEPOOL_OP_WRITE	 9u  /* reserved */
-#define TIDEPOOL_OP_XCHG	 10u /* reserved */
+#define TIDEPOOL_OP_READ	 8u  /* (pool, oid0, oid1, oid2, index, gfn, span) -> 0 */
+#define TIDEPOOL_OP_WRITE	 9u  /* (pool, oid0, oid1, oid2, index, gfn, span) -> 0 */
+#define TIDEPOOL_OP_XCHG	 10u /* (pool, oid0, oid1, oid2, index, gfn, span) -> 0 */
 #define TIDEPOOL_OP_QUERY	 11u /* (TIDEPOOL_QUERY_*) -> value */
-#define TIDEPOOL_OP_FLUSH_RANGE	 12u /* reserved */
+#define TIDEPOOL_OP_FLUSH_RANGE	 12u /* (pool, oid0, oid1, oid2, index, count) -> indices done */
 #define TIDEPOOL_OP_VECTOR	 16u /* (address of descriptors, count, flags) -> descriptors done */
 #define TIDEPOOL_OP_COUNT	 17u
 
@@ -67,13 +71,27 @@
 #define TIDEPOOL_POOL_VERSION                                                                      \
 	((unsigned long long)TIDEPOOL_ABI_MAJOR << TIDEPOOL_POOL_VERSION_SHIFT)
 
+/*
+ * A span, the seventh argument, in R10: a length, an offset in the stored page, and one in the
+ * frame, in bytes. Bits 63:48 must be zero.
+ */
+#define TIDEPOOL_SPAN_LENGTH_SHIFT 0
+#define TIDEPOOL_SPAN_OFFSET_SHIFT 16
+#define TIDEPOOL_SPAN_FRAME_SHIFT  32
+#define TIDEPOOL_SPAN_MASK	   0xffffull
+#define TIDEPOOL_SPAN_BITS	   48
+#define TIDEPOOL_SPAN(length, offset, at)                                                          \
+	((unsigned long long)(length) << TIDEPOOL_SPAN_LENGTH_SHIFT |                              \
+	 (unsigned long long)(offset) << TIDEPOOL_SPAN_OFFSET_SHIFT |                              \
+	 (unsigned long long)(at) << TIDEPOOL_SPAN_FRAME_SHIFT)
+
 /* One operation of TIDEPOOL_OP_VECTOR. 64 bytes, aligned likewise in guest-physical memory. */
 struct tidepool_descriptor {
 	unsigned int op;   /* TIDEPOOL_OP_*, of those on pages, objects and ranges */
 	unsigned int pool; /* the arguments, as in the registers of a call of its own */
 	unsigned long long oid[3];
 	unsigned long long index;
-	unsigned long long frame;
+	unsigned long long frame; /* TIDEPOOL_OP_FLUSH_RANGE: the count */
 	unsigned long long span;
 	long long result; /* written by the host */
 };

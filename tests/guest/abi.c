@@ -122,15 +122,7 @@ static void test_other_vendor(void)
 
 static void test_reserved_operations(void)
 {
-	static const uint64_t reserved[] = {
-		TIDEPOOL_OP_NEW_PAGE,
-		TIDEPOOL_OP_READ,
-		TIDEPOOL_OP_WRITE,
-		TIDEPOOL_OP_XCHG,
-		TIDEPOOL_OP_FLUSH_RANGE,
-		TIDEPOOL_OP_COUNT,
-		0xffff,
-	};
+	static const uint64_t reserved[] = {13, 14, 15, TIDEPOOL_OP_COUNT, 0xffff};
 	static const uint64_t foreign[] = {
 		0,
 		1,
@@ -378,6 +370,98 @@ static void test_vector(void)
 	CHECK_EQ(pool_destroy(pool), 0, "destroy");
 }
 
+/* A call with a span, which hypercall() has no argument for. */
+static int64_t part(uint64_t op, uint64_t pool, const struct page_key *key, void *page,
+		    uint64_t span)
+{
+	struct call_regs regs = {
+		.rax = TIDEPOOL_CALL(op),
+		.rdi = pool,
+		.rsi = key->oid[0],
+		.rdx = key->oid[1],
+		.rcx = key->oid[2],
+		.r8 = key->index,
+		.r9 = (uint64_t)page / TIDEPOOL_PAGE_SIZE,
+		.r10 = span,
+		.rflags = RFLAGS_ONE,
+	};
+
+	hypercall_regs(&regs);
+	return (int64_t)regs.rax;
+}
+
+/* Words of pages: @word of the stored one, @at of the frame's. */
+static uint64_t words(uint64_t count, uint64_t word, uint64_t at)
+{
+	return TIDEPOOL_SPAN(count * 8, word * 8, at * 8);
+}
+
+static void test_parts(void)
+{
+	static const uint64_t bad[] = {
+		0,
+		TIDEPOOL_SPAN(4097, 0, 0),
+		TIDEPOOL_SPAN(1, 4096, 0),
+		TIDEPOOL_SPAN(1, 0, 4096),
+		TIDEPOOL_SPAN(0xffff, 0xffff, 0),
+		1ull << TIDEPOOL_SPAN_BITS | TIDEPOOL_SPAN(1, 0, 0),
+		1ull << 63 | TIDEPOOL_SPAN(1, 0, 0),
+	};
+	const struct page_key key = {{4, 5, 6}, 7}, zero = {{4, 5, 6}, 8};
+	uint64_t pool = new_pool(EPHEMERAL);
+
+	fill(page_in, 1);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		for (uint64_t op = TIDEPOOL_OP_READ; op <= TIDEPOOL_OP_XCHG; op++)
+			CHECK_EQ(part(op, pool, &key, page_in, bad[i]), -TIDEPOOL_EINVAL,
+				 "a span that leaves the page");
+	CHECK_EQ(part(TIDEPOOL_OP_READ, pool, &key, page_in, words(1, 0, 0)), -TIDEPOOL_ENOENT,
+		 "read of nothing");
+	CHECK_EQ(part(TIDEPOOL_OP_XCHG, pool, &key, page_in, words(1, 0, 0)), -TIDEPOOL_ENOENT,
+		 "exchange with nothing");
+	CHECK_EQ(part(TIDEPOOL_OP_WRITE, pool, &key, page_in, words(2, 10, 20)), 0, "write");
+	memset(page_out, 0xee, sizeof(page_out));
+	CHECK_EQ(part(TIDEPOOL_OP_READ, pool, &key, page_out, words(512, 0, 0)), 0,
+		 "read of the whole page");
+	for (size_t i = 0; i < 512; i++)
+		CHECK(page_out[i] == (i == 10 || i == 11 ? page_in[i + 10] : 0),
+		      "word %lu of a page of which two were written: 0x%lx", i, page_out[i]);
+	CHECK_EQ(part(TIDEPOOL_OP_XCHG, pool, &key, page_out, words(1, 11, 0)), 0, "exchange");
+	CHECK(page_out[0] == page_in[21] && page_out[1] == 0, "exchange: the frame");
+	CHECK_EQ(page_get(pool, &key, page_out), 0, "get: reads have not taken the page away");
+	CHECK(page_out[10] == page_in[20] && page_out[11] == 0, "exchange: the page");
+	CHECK_EQ(hypercall(TIDEPOOL_OP_NEW_PAGE, pool, 4, 5, 6, 8, 0), 0, "new page");
+	CHECK_EQ(page_get(pool, &zero, page_out), 0, "get of a new page");
+	for (size_t i = 0; i < 512; i++)
+		CHECK(page_out[i] == 0, "word %lu of a new page: 0x%lx", i, page_out[i]);
+	CHECK_EQ(pool_destroy(pool), 0, "destroy");
+}
+
+static void test_flush_range(void)
+{
+	struct page_key key = {{6, 6, 6}, 0};
+	uint64_t pool = new_pool(PERSISTENT);
+
+	for (key.index = 0; key.index < OBJECT_PAGES; key.index++)
+		CHECK_EQ(put_seed(pool, &key, key.index), 0, "put into an object");
+	CHECK_EQ(hypercall(TIDEPOOL_OP_FLUSH_RANGE, pool, 6, 6, 6, 3, 5), 5, "flush of five");
+	CHECK_EQ(hypercall(TIDEPOOL_OP_FLUSH_RANGE, pool, 6, 6, 6, 20, 1ull << 40), 1ll << 40,
+		 "flush of a long range in a small object");
+	for (key.index = 0; key.index < OBJECT_PAGES; key.index++) {
+		if ((key.index >= 3 && key.index < 8) || key.index >= 20)
+			expect_absent(pool, &key, "get behind a flush of its range");
+		else
+			expect_page(pool, &key, key.index, "get outside of a flushed range");
+	}
+	CHECK_EQ(hypercall(TIDEPOOL_OP_FLUSH_RANGE, pool, 6, 6, 6, 0, 0), -TIDEPOOL_EINVAL,
+		 "flush of nothing");
+	CHECK_EQ(hypercall(TIDEPOOL_OP_FLUSH_RANGE, pool, 6, 6, 6, 2, UINT64_MAX), -TIDEPOOL_EINVAL,
+		 "flush of too much");
+	CHECK_EQ(hypercall(TIDEPOOL_OP_FLUSH_RANGE, pool, 6, 6, 6, UINT64_MAX, 2), -TIDEPOOL_EINVAL,
+		 "flush beyond the last index");
+	CHECK_EQ(pool_destroy(pool), 0, "destroy");
+}
+
 static void test_counters(void)
 {
 	const struct page_key keys[] = {{{1, 0, 0}, 1}, {{1, 0, 0}, 2}, {{2, 0, 0}, 1}};
@@ -457,6 +541,8 @@ void test_main(void)
 	test_destroy();
 	test_many_pools();
 	test_vector();
+	test_parts();
+	test_flush_range();
 	test_counters();
 	test_registers();
 }

@@ -267,6 +267,17 @@ static bool is_documented(uint64_t op, int64_t result)
 		return result == 0 || result == 1 || result == -TIDEPOOL_ENODEV;
 	case TIDEPOOL_OP_QUERY:
 		return result >= 0 || result == -TIDEPOOL_EINVAL;
+	case TIDEPOOL_OP_NEW_PAGE:
+		return result == 0 || result == -TIDEPOOL_ENODEV || result == -TIDEPOOL_ENOMEM ||
+		       result == -TIDEPOOL_ENOSPC;
+	case TIDEPOOL_OP_READ:
+	case TIDEPOOL_OP_WRITE:
+	case TIDEPOOL_OP_XCHG:
+		return result == 0 || result == -TIDEPOOL_EINVAL || result == -TIDEPOOL_EFAULT ||
+		       result == -TIDEPOOL_ENODEV || result == -TIDEPOOL_ENOENT ||
+		       result == -TIDEPOOL_ENOMEM || result == -TIDEPOOL_ENOSPC;
+	case TIDEPOOL_OP_FLUSH_RANGE:
+		return result > 0 || result == -TIDEPOOL_EINVAL || result == -TIDEPOOL_ENODEV;
 	case TIDEPOOL_OP_VECTOR:
 		return result == -TIDEPOOL_EINVAL || result == -TIDEPOOL_EFAULT;
 	default:
@@ -291,7 +302,11 @@ static void random_call(void)
 	else if (before.rdi == pool)
 		before.rdi++;
 	/* a put only reads the frame; a get from another pool finds nothing */
-	before.r9 = odd_frame(op != TIDEPOOL_OP_GET_PAGE || !in_pool);
+	before.r9 = odd_frame(
+		(op != TIDEPOOL_OP_GET_PAGE && op != TIDEPOOL_OP_READ && op != TIDEPOOL_OP_XCHG) ||
+		!in_pool);
+	if (op == TIDEPOOL_OP_FLUSH_RANGE)
+		before.r9 = odd_value();
 	/* random memory is no list of operations: the addresses are not RAM */
 	if (op == TIDEPOOL_OP_VECTOR && before.rdi < FRAME_4G * TIDEPOOL_PAGE_SIZE)
 		before.rdi = UINT64_MAX - before.rdi;

@@ -205,6 +205,13 @@ static void test_vector_results(void **state)
 		{TIDEPOOL_OP_FLUSH_PAGE, 0, 0, 0},
 		{TIDEPOOL_OP_FLUSH_OBJECT, 0, 0, 0},
 		{TIDEPOOL_OP_FLUSH_OBJECT, 9, 0, -TIDEPOOL_ENODEV},
+		{TIDEPOOL_OP_NEW_PAGE, 0, UINT64_MAX, 0},
+		{TIDEPOOL_OP_FLUSH_RANGE, 0, 7, 7},
+		{TIDEPOOL_OP_FLUSH_RANGE, 0, 0, -TIDEPOOL_EINVAL},
+		/* The span is 0, and checked before the frame. */
+		{TIDEPOOL_OP_READ, 0, UINT64_MAX, -TIDEPOOL_EINVAL},
+		{TIDEPOOL_OP_WRITE, 0, PUTS, -TIDEPOOL_EINVAL},
+		{TIDEPOOL_OP_XCHG, 0, PUTS, -TIDEPOOL_EINVAL},
 		/* What is no operation on pages cannot be in a vector, itself included. */
 		{TIDEPOOL_OP_NULL, 0, PUTS, -TIDEPOOL_ENOSYS},
 		{TIDEPOOL_OP_NEW_POOL, 0, PUTS, -TIDEPOOL_ENOSYS},
@@ -245,6 +252,19 @@ static void test_vector_ends_behind_a_part(void **state)
 	assert_int_equal(descriptor(1)->result, 0);
 	assert_int_equal(descriptor(2)->result, 0);
 	assert_int_equal(stats_of(client).held, 1);
+
+	for (i = 0; i < 400; i++)
+		assert_int_equal(put(0, 9, i, 'a'), 0);
+	describe(0, TIDEPOOL_OP_FLUSH_RANGE, 0, 0, 400); /* count */
+	descriptor(0)->oid[0] = 9;
+	descriptor(0)->oid[1] = descriptor(0)->oid[2] = 0;
+	describe(1, TIDEPOOL_OP_FLUSH_PAGE, 0, 0, 0);
+	assert_int_equal(vector(0, 2, 0), 1);
+	assert_in_range(descriptor(0)->result, 1, 399);
+	descriptor(0)->frame = 1;
+	assert_int_equal(vector(0, 2, 0), 2);
+	assert_int_equal(descriptor(0)->result, 1);
+	assert_int_equal(descriptor(1)->result, 1);
 }
 
 /* A block that goes back to the host is scrubbed: one a call. */
@@ -274,6 +294,41 @@ static void test_vector_ends_behind_a_block(void **state)
 	}
 	assert_true(calls > 1);
 	assert_int_equal(stats_of(client).held, 0);
+}
+
+/* The span reaches the store from a descriptor and from R10. */
+static void test_parts(void **state)
+{
+	unsigned int i;
+
+	(void)state;
+	frame_fill(PUTS, 3);
+	frame_fill(GETS, 4);
+	describe(0, TIDEPOOL_OP_WRITE, 0, 1, PUTS);
+	descriptor(0)->span = TIDEPOOL_SPAN(8, 16, 24);
+	describe(1, TIDEPOOL_OP_READ, 0, 1, GETS);
+	descriptor(1)->span = TIDEPOOL_SPAN(16, 16, 0);
+	describe(2, TIDEPOOL_OP_XCHG, 0, 1, RAM_FRAMES);
+	descriptor(2)->span = TIDEPOOL_SPAN(16, 16, 0);
+	vector_all(3);
+	assert_int_equal(descriptor(0)->result, 0);
+	assert_int_equal(descriptor(1)->result, 0);
+	assert_int_equal(descriptor(2)->result, -TIDEPOOL_EFAULT);
+	assert_int_equal(frame(GETS)[0], frame(PUTS)[3]);
+	assert_int_equal(frame(GETS)[1], 0);
+	frame(GETS)[0] = 4 * 0x10000 + 0x10000;
+	frame(GETS)[1] = frame(GETS)[0] + 1;
+	assert_true(frame_holds(GETS, 4));
+
+	vcpu.arch.gpr[RCX] = 3;
+	vcpu.arch.gpr[R8] = 1;
+	vcpu.arch.gpr[R9] = GETS;
+	vcpu.arch.gpr[R10] = TIDEPOOL_SPAN(4096, 0, 0);
+	assert_int_equal(call(TIDEPOOL_OP_XCHG, 0, 1, 2), 0);
+	for (i = 0; i < PAGE_SIZE / 8; i++)
+		assert_int_equal(frame(GETS)[i], i == 2 ? frame(PUTS)[3] : 0);
+	assert_int_equal(call(TIDEPOOL_OP_READ, 0, 1, 2), 0);
+	assert_true(frame_holds(GETS, 4));
 }
 
 static void test_vector_arguments(void **state)
@@ -385,6 +440,7 @@ int main(void)
 		CALL_TEST(test_vector_results),
 		CALL_TEST(test_vector_ends_behind_a_part),
 		CALL_TEST(test_vector_ends_behind_a_block),
+		CALL_TEST(test_parts),
 		CALL_TEST(test_vector_arguments),
 		CALL_TEST(test_all_or_nothing),
 		CALL_TEST(test_all_of_a_dying_pool),

@@ -36,6 +36,15 @@ static uint64_t caps[MODEL_CLIENTS], reserves[MODEL_CLIENTS];
 static struct tmem_stats expected[MODEL_CLIENTS];
 static uint64_t last_stamp;
 
+/* What each page of the model that is there holds. */
+static unsigned char contents[MODEL_CLIENTS][MODEL_POOLS][MODEL_OBJECTS][MODEL_INDICES]
+			     [TMEM_PAGE_SIZE];
+
+static unsigned char *content_at(struct model_place at)
+{
+	return contents[at.client][at.pool][at.object][at.index];
+}
+
 static struct tmem_key key_of(struct model_place at)
 {
 	/* Object ids that differ in one word each, and indices of all sizes. */
@@ -175,6 +184,7 @@ static void put_do(struct model_place at)
 		expected[at.client].held -= held;
 	} else {
 		model_put(&model, at, stamp);
+		memcpy(content_at(at), page, TMEM_PAGE_SIZE);
 		expected[at.client].puts++;
 		expected[at.client].held += !held;
 	}
@@ -203,7 +213,7 @@ static void get_do(struct model_place at)
 		return;
 	}
 	assert_int_equal(ret, 0);
-	page_expect(page, stamp);
+	assert_memory_equal(page, content_at(at), TMEM_PAGE_SIZE);
 	expected[at.client].gets++;
 	expected[at.client].held -= !pool->persistent;
 }
@@ -238,7 +248,7 @@ static void get_all_do(struct model_place at)
 	if (open && !missing) {
 		assert_int_equal(ret, 0);
 		for (i = 0; i < count; i++) {
-			page_expect(pages[i], taken[i].stamp);
+			assert_memory_equal(pages[i], content_at(places[i]), TMEM_PAGE_SIZE);
 			expected[at.client].held -=
 				!model.pools[at.client][places[i].pool].persistent;
 		}
@@ -251,6 +261,128 @@ static void get_all_do(struct model_place at)
 		page_expect(pages[i], 1);
 		*model_page(&model, places[i]) = taken[i];
 	}
+}
+
+/* A stamp of a page that has a frame, for those that are written in parts. */
+static uint64_t stamp_framed(void)
+{
+	do {
+		last_stamp += TMEM_PAGE_SIZE;
+	} while (stamp_is_filled(last_stamp));
+	return last_stamp;
+}
+
+static struct tmem_span span_choose(void)
+{
+	struct tmem_span span = {.length = 1 + (uint32_t)(model_random() % TMEM_PAGE_SIZE)};
+
+	span.offset = (uint32_t)(model_random() % (TMEM_PAGE_SIZE - span.length + 1));
+	span.at = (uint32_t)(model_random() % (TMEM_PAGE_SIZE - span.length + 1));
+	return span;
+}
+
+/* The memory that a write to a page, at a place in the model, took or did not get. */
+static void modify_apply(struct model_place at, bool refused, uint64_t failures)
+{
+	struct model_page *page = model_page(&model, at);
+	uint64_t stamp = page->stamp;
+
+	if (stamp && !stamp_is_filled(stamp)) {
+		assert_false(refused);
+		return;
+	}
+	page->stamp = 0; /* in nobody's way meanwhile */
+	evictions_apply(at.client, refused, model.pools[at.client][at.pool].persistent, PUT_FRAMES,
+			failures);
+	page->stamp = stamp;
+	page->time = ++model.clock;
+}
+
+static void write_do(struct model_place at)
+{
+	unsigned char page[TMEM_PAGE_SIZE] __attribute__((aligned(4096)));
+	bool held = model_page(&model, at)->stamp != 0;
+	struct tmem_span span = span_choose();
+	uint64_t failures = model_host.failures;
+	struct tmem_key key = key_of(at);
+	int64_t ret;
+
+	memset(page, (int)(model_random() % 256), sizeof(page));
+	ret = tmem_write(clients[at.client], at.pool, &key, &span, page);
+	if (!model.pools[at.client][at.pool].open) {
+		assert_int_equal(ret, -TIDEPOOL_ENODEV);
+		return;
+	}
+	assert_true(ret == 0 || ret == (held ? -TIDEPOOL_ENOSPC : -TIDEPOOL_ENOMEM));
+	modify_apply(at, ret != 0, failures);
+	if (ret) {
+		expected[at.client].held -= model_flush_page(&model, at);
+		expected[at.client].refused++;
+		return;
+	}
+	if (!held)
+		memset(content_at(at), 0, TMEM_PAGE_SIZE);
+	memcpy(content_at(at) + span.offset, page + span.at, span.length);
+	model_put(&model, at, stamp_framed());
+	expected[at.client].puts++;
+	expected[at.client].held += !held;
+}
+
+static void exchange_do(struct model_place at)
+{
+	unsigned char page[TMEM_PAGE_SIZE] __attribute__((aligned(4096)));
+	unsigned char wanted[TMEM_PAGE_SIZE];
+	struct tmem_span span = span_choose();
+	uint64_t failures = model_host.failures;
+	struct tmem_key key = key_of(at);
+	int mark = (int)(model_random() % 256);
+	int64_t ret;
+
+	memset(page, mark, sizeof(page));
+	memset(wanted, mark, sizeof(wanted));
+	ret = tmem_exchange(clients[at.client], at.pool, &key, &span, page);
+	if (!model.pools[at.client][at.pool].open) {
+		assert_int_equal(ret, -TIDEPOOL_ENODEV);
+	} else if (!model_page(&model, at)->stamp) {
+		assert_int_equal(ret, -TIDEPOOL_ENOENT);
+		expected[at.client].misses++;
+	} else {
+		assert_true(ret == 0 || ret == -TIDEPOOL_ENOMEM);
+		modify_apply(at, ret != 0, failures);
+		expected[at.client].refused += ret != 0;
+		expected[at.client].puts += ret == 0;
+		expected[at.client].gets += ret == 0;
+	}
+	if (ret == 0) {
+		memcpy(wanted + span.at, content_at(at) + span.offset, span.length);
+		memset(content_at(at) + span.offset, mark, span.length);
+		model_put(&model, at, stamp_framed());
+	}
+	assert_memory_equal(page, wanted, sizeof(page));
+}
+
+static void read_do(struct model_place at)
+{
+	unsigned char page[TMEM_PAGE_SIZE] __attribute__((aligned(4096)));
+	unsigned char wanted[TMEM_PAGE_SIZE];
+	struct tmem_span span = span_choose();
+	struct tmem_key key = key_of(at);
+	int64_t ret;
+
+	memset(page, 0xee, sizeof(page));
+	memset(wanted, 0xee, sizeof(wanted));
+	ret = tmem_read(clients[at.client], at.pool, &key, &span, page);
+	if (!model.pools[at.client][at.pool].open) {
+		assert_int_equal(ret, -TIDEPOOL_ENODEV);
+	} else if (!model_page(&model, at)->stamp) {
+		assert_int_equal(ret, -TIDEPOOL_ENOENT);
+		expected[at.client].misses++;
+	} else {
+		assert_int_equal(ret, 0);
+		memcpy(wanted + span.at, content_at(at) + span.offset, span.length);
+		expected[at.client].gets++;
+	}
+	assert_memory_equal(page, wanted, sizeof(page));
 }
 
 static void flush_page_do(struct model_place at)
@@ -299,6 +431,44 @@ static void flush_object_do(struct model_place at)
 	}
 	assert_int_equal(ret, 0);
 	assert_int_equal(expected[at.client].flushed - before, model_flush_object(&model, at));
+}
+
+static uint64_t range_choose(void)
+{
+	switch (model_random() % 4) {
+	case 0:
+		return 1;
+	case 1:
+		return 1 + model_random() % INT64_MAX;
+	default:
+		return 1 + model_random() % 400; /* looked up, or walked */
+	}
+}
+
+static void flush_range_do(struct model_place at)
+{
+	struct tmem_key key = key_of(at);
+	uint64_t before = expected[at.client].flushed, dropped = 0;
+	uint64_t first = key.index, count = range_choose(), left;
+	int64_t ret;
+
+	if (first + count - 1 < first)
+		count = UINT64_MAX - first + 1;
+	for (left = count; left > 0; left -= (uint64_t)ret) {
+		ret = tmem_flush_range(clients[at.client], at.pool, key.oid, key.index, left);
+		step_check(at);
+		accounts_check();
+		if (!model.pools[at.client][at.pool].open) {
+			assert_int_equal(ret, -TIDEPOOL_ENODEV);
+			return;
+		}
+		assert_true(ret > 0 && (uint64_t)ret <= left);
+		key.index += (uint64_t)ret;
+	}
+	for (at.index = 0; at.index < MODEL_INDICES; at.index++)
+		if (key_of(at).index - first < count)
+			dropped += model_flush_page(&model, at);
+	assert_int_equal(expected[at.client].flushed - before, dropped);
 }
 
 static void pool_create_do(struct model_place at)
@@ -355,8 +525,14 @@ static void call_do(void)
 	unsigned int choice = (unsigned int)(model_random() % 1000);
 	bool one_step = choice < 970;
 
-	if (choice < 550)
+	if (choice < 430)
 		put_do(at);
+	else if (choice < 490)
+		write_do(at);
+	else if (choice < 520)
+		exchange_do(at);
+	else if (choice < 550)
+		read_do(at);
 	else if (choice < 700)
 		get_do(at);
 	else if (choice < 800)
@@ -365,8 +541,10 @@ static void call_do(void)
 		flush_page_do(at);
 	else if (choice < 970)
 		pool_create_do(at);
-	else if (choice < 995)
+	else if (choice < 985)
 		flush_object_do(at);
+	else if (choice < 995)
+		flush_range_do(at);
 	else
 		pool_destroy_do(at);
 	if (one_step)

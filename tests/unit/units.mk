@@ -4,6 +4,7 @@
 tmem_sources := $(wildcard tmem/*.c)
 unit_test_tmem := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_tmem_content := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
+unit_test_tmem_parts := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_tmem_memory := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_tmem_share := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_tmem_model := $(tmem_sources) tests/unit/model_host.c tests/unit/model.c

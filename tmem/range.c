@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Flushing a range of an object's indices.
+ *
+ * A small object is walked, whatever the length of the range; of a big one each index of the range
+ * is looked up, so many of them a step. Nothing is remembered from one step to the next: a step
+ * tells how far down the range it came, and the guest goes on from there.
+ */
+#include <tidepool/abi.h>
+
+#include "tmem/client.h"
+#include "tmem/frame.h"
+#include "tmem/index.h"
+#include "tmem/page.h"
+#include "tmem/pool.h"
+
+/* What a step does at most, beside dropping TMEM_STEP pages. */
+#define VISITS	256u /* pages of the object looked at */
+#define LOOKUPS 256u /* indices looked up */
+
+struct range {
+	const uint64_t *oid;
+	uint64_t first, count;
+	unsigned int drops;  /* that the step may still do */
+	unsigned int visits; /* likewise */
+};
+
+static void page_drop(struct tmem_client *client, struct tmem_page *page, struct range *range)
+{
+	tmem_page_drop(page);
+	tmem_client_count(&client->counters.flushed, 1);
+	range->drops = range->drops == 0 || tmem_frame_backlog() ? 0 : range->drops - 1;
+}
+
+/*
+ * Look at an object's pages in one shard, as far as the step goes. Returns whether none in the
+ * range is left. The object may be gone. Context: the shard's lock held.
+ */
+static bool object_walk(struct tmem_client *client, struct tmem_object *object, struct range *range)
+{
+	struct tmem_link *link = object->pages.first, *next;
+
+	for (; link; link = next) {
+		struct tmem_page *page = tmem_list_entry(link, struct tmem_page, siblings);
+
+		next = link->next; /* NULL if the object goes with this page */
+		if (range->visits == 0 || range->drops == 0)
+			return false;
+		range->visits--;
+		if (page->index - range->first < range->count)
+			page_drop(client, page, range);
+	}
+	return true;
+}
+
+/* Walk the object in all shards. Returns 1 when none of the range is left, 0, or the error. */
+static int64_t walk(struct tmem_client *client, uint64_t pool, struct range *range)
+{
+	uint64_t hash = tmem_index_hash_oid(range->oid);
+	bool done = true;
+	unsigned int s;
+
+	for (s = 0; s < TMEM_SHARDS && done; s++) {
+		struct tmem_shard *shard = tmem_shard_lock(client, pool, s);
+		struct tmem_object *object;
+
+		if (!shard)
+			return -TIDEPOOL_ENODEV;
+		object = tmem_index_find_object(shard, hash, range->oid);
+		if (object)
+			done = object_walk(client, object, range);
+		tmem_lock_release(&shard->lock);
+	}
+	return done;
+}
+
+/* Look up one index after the other, one at least. Returns how many, or the error. */
+static int64_t look_up(struct tmem_client *client, uint64_t pool, struct range *range)
+{
+	struct tmem_key key = {
+		.oid = {range->oid[0], range->oid[1], range->oid[2]},
+		.index = range->first,
+	};
+	uint64_t n = 0;
+
+	do {
+		uint64_t hash = tmem_index_hash_key(&key);
+		struct tmem_shard *shard = tmem_shard_lock(client, pool, hash);
+		struct tmem_page *page;
+
+		if (!shard)
+			return -TIDEPOOL_ENODEV;
+		page = tmem_index_find_page(shard, hash, &key);
+		if (page)
+			page_drop(client, page, range);
+		tmem_lock_release(&shard->lock);
+		key.index++;
+		n++;
+	} while (n < range->count && n < LOOKUPS && range->drops > 0);
+	return (int64_t)n;
+}
+
+int64_t tmem_flush_range(struct tmem_client *client, uint64_t pool, const uint64_t oid[3],
+			 uint64_t first, uint64_t count)
+{
+	/* One drop is kept for the look-up behind an unfinished walk. */
+	struct range range = {
+		.oid = oid,
+		.first = first,
+		.count = count,
+		.drops = TMEM_STEP - 1,
+		.visits = VISITS,
+	};
+	int64_t ret = 0;
+
+	if (count == 0 || count > INT64_MAX || first + count - 1 < first)
+		return -TIDEPOOL_EINVAL;
+	if (count > LOOKUPS)
+		ret = walk(client, pool, &range);
+	if (ret == 0)
+		ret = look_up(client, pool, &range);
+	else if (ret > 0)
+		ret = (int64_t)count;
+	tmem_frame_trim();
+	return ret;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Operations on a part of a page. Each is one critical section of the key's shard, as those on
+ * whole pages are: towards all others it is atomic.
+ */
+#include <tidepool/abi.h>
+
+#include "tmem/client.h"
+#include "tmem/content.h"
+#include "tmem/frame.h"
+#include "tmem/index.h"
+#include "tmem/page.h"
+#include "tmem/pool.h"
+
+/* Bytes exchanged at a time, through a buffer on the stack. */
+#define CHUNK 64u
+
+/* What a page is before anything has been written to it. */
+static const char zeroes[TMEM_PAGE_SIZE] __attribute__((aligned(TMEM_PAGE_SIZE)));
+
+bool tmem_span_parse(uint64_t word, struct tmem_span *span)
+{
+	span->length = (uint32_t)(word >> TIDEPOOL_SPAN_LENGTH_SHIFT & TIDEPOOL_SPAN_MASK);
+	span->offset = (uint32_t)(word >> TIDEPOOL_SPAN_OFFSET_SHIFT & TIDEPOOL_SPAN_MASK);
+	span->at = (uint32_t)(word >> TIDEPOOL_SPAN_FRAME_SHIFT & TIDEPOOL_SPAN_MASK);
+	/* No sum of two 16-bit numbers overflows. */
+	return word >> TIDEPOOL_SPAN_BITS == 0 && span->length > 0 &&
+	       span->offset + span->length <= TMEM_PAGE_SIZE &&
+	       span->at + span->length <= TMEM_PAGE_SIZE;
+}
+
+int64_t tmem_new_page(struct tmem_client *client, uint64_t pool, const struct tmem_key *key)
+{
+	return tmem_put(client, pool, key, zeroes);
+}
+
+int64_t tmem_read(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		  const struct tmem_span *span, void *page)
+{
+	uint64_t hash = tmem_index_hash_key(key);
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash);
+	struct tmem_page *found;
+
+	if (!shard)
+		return -TIDEPOOL_ENODEV;
+	found = tmem_index_find_page(shard, hash, key);
+	if (found)
+		tmem_content_read_part(found, span->offset, span->length, (char *)page + span->at);
+	tmem_lock_release(&shard->lock);
+
+	tmem_client_count(found ? &client->counters.gets : &client->counters.misses, 1);
+	return found ? 0 : -TIDEPOOL_ENOENT;
+}
+
+/* Write to a page, which becomes the most recent one. Returns false without memory. */
+static bool page_write(struct tmem_page *page, const struct tmem_span *span, const char *data)
+{
+	char *content = tmem_content_modify(page);
+
+	if (!content)
+		return false;
+	__builtin_memcpy(content + span->offset, data + span->at, span->length);
+	if (!page->object->shard->pool->persistent)
+		tmem_page_renew(page);
+	return true;
+}
+
+int64_t tmem_write(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		   const struct tmem_span *span, const void *data)
+{
+	uint64_t hash = tmem_index_hash_key(key);
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash);
+	struct tmem_page *page;
+	int64_t ret = 0;
+	bool held;
+
+	if (!shard)
+		return -TIDEPOOL_ENODEV;
+	page = tmem_index_find_page(shard, hash, key);
+	held = page;
+	if (!held) {
+		page = tmem_page_create(shard, hash, key, zeroes);
+		if (page)
+			tmem_index_grow(shard);
+	}
+	if (!page || !page_write(page, span, data)) {
+		ret = held ? -TIDEPOOL_ENOSPC : -TIDEPOOL_ENOMEM;
+		if (page)
+			tmem_page_drop(page);
+	}
+	tmem_lock_release(&shard->lock);
+
+	tmem_client_count(ret ? &client->counters.refused : &client->counters.puts, 1);
+	tmem_frame_trim();
+	return ret;
+}
+
+/* Exchange @length bytes of a page and of a guest, whose other CPUs may write there meanwhile. */
+static void bytes_exchange(char *content, char *data, uint32_t length)
+{
+	char chunk[CHUNK];
+
+	while (length > 0) {
+		uint32_t n = length < CHUNK ? length : CHUNK;
+
+		__builtin_memcpy(chunk, data, n);
+		__builtin_memcpy(data, content, n);
+		__builtin_memcpy(content, chunk, n);
+		content += n;
+		data += n;
+		length -= n;
+	}
+}
+
+int64_t tmem_exchange(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		      const struct tmem_span *span, void *data)
+{
+	uint64_t hash = tmem_index_hash_key(key);
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash);
+	struct tmem_page *page;
+	char *content = NULL;
+
+	if (!shard)
+		return -TIDEPOOL_ENODEV;
+	page = tmem_index_find_page(shard, hash, key);
+	if (page)
+		content = tmem_content_modify(page);
+	if (content) {
+		bytes_exchange(content + span->offset, (char *)data + span->at, span->length);
+		if (!shard->pool->persistent)
+			tmem_page_renew(page);
+	}
+	tmem_lock_release(&shard->lock);
+
+	if (page)
+		tmem_client_count(&client->counters.gets, content != NULL);
+	else
+		tmem_client_count(&client->counters.misses, 1);
+	tmem_client_count(&client->counters.puts, content != NULL);
+	tmem_client_count(&client->counters.refused, page && !content);
+	tmem_frame_trim();
+	return content ? 0 : page ? -TIDEPOOL_ENOMEM : -TIDEPOOL_ENOENT;
+}
