@@ -34,7 +34,7 @@
 #define EFER_SVME     (1ull << 12)
 #define NON_CANONICAL 0x8000000000000000ull
 
-#define DEVICE_HOLE 0xd0000000ull /* no device is there, and no RAM */
+#define DEVICE_HOLE 0xd8000000ull /* no device is there, and no RAM */
 #define FREE_PORT   0x2000
 
 const char test_name[] = "cpu";

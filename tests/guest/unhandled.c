@@ -7,7 +7,7 @@
 #include "tests/guest/lib/cpu.h"
 #include "tests/guest/lib/test.h"
 
-#define DEVICE_HOLE    0xd0000000ull /* no device is there, and no RAM */
+#define DEVICE_HOLE    0xd8000000ull /* no device is there, and no RAM */
 #define PORT_KEYBOARD  0x64
 #define KEYBOARD_RESET 0xfe
 #define PORT_CF9       0xcf9
