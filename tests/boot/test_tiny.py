@@ -57,6 +57,23 @@ def test_unhandled_exit_stops_only_that_guest(machine_type: type[Machine]) -> No
     assert "tidepool: guest healthy: stopped: power-off" in output
 
 
+def test_multiboot(machine_type: type[Machine]) -> None:
+    """Kernels with a Multiboot 1 header, ELF64 and ELF32, a module, and the ports of testdev."""
+    spin = GUESTS / "spin.elf"
+    modules = [
+        tiny("multiboot", "words", name="plain"),
+        tiny("multiboot32", f"words module={spin.stat().st_size}", name="module"),
+        Module(spin, "module initrd"),
+        tiny("multiboot32", "words exit=33", name="testdev", words="memory=16M testdev"),
+    ]
+    with machine_type(modules, cpus=1, limit=60) as machine:
+        output = machine.wait_end()
+    assert results(output) == {"plain": "Success", "module": "Success"}
+    assert "testdev| written to the debug port" in output
+    assert "tidepool: guest testdev: stopped: testdev exit value 33" in output
+    assert "Failure" not in output
+
+
 def test_memory_comes_back(machine_type: type[Machine]) -> None:
     """What guests held is free again when they have ended: the last line names it."""
     modules = [tiny("abi"), tiny("unhandled", "triple", name="triple")]

@@ -12,9 +12,14 @@ GUEST_TEST_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fno-pie -fno-common -mno-
 		     -Wconversion -Wvla -I. -Iinclude
 GUEST_TEST_LIB	  := $(patsubst tests/guest/%,$(GUEST_TESTS)/%.o,$(wildcard tests/guest/lib/*.[cS]))
 GUEST_TEST_ELFS	  := $(patsubst tests/guest/%.c,$(GUEST_TESTS)/%.elf,$(wildcard tests/guest/*.c))
+# How a guest is entered is up to one object of the library.
+GUEST_PVH	  := $(GUEST_TESTS)/lib/pvh_note.S.o
+GUEST_MULTIBOOT	  := $(GUEST_TESTS)/lib/multiboot_header.S.o
+GUEST_TEST_LD	  := $(LD) -nostdlib -static -z max-page-size=4096 --no-warn-rwx-segments \
+		     --build-id=none -T tests/guest/guest.lds
 
 .PHONY: guest-tests
-guest-tests: $(GUEST_TEST_ELFS)
+guest-tests: $(GUEST_TEST_ELFS) $(GUEST_TESTS)/multiboot32.elf
 
 $(GUEST_TESTS)/%.c.o: tests/guest/%.c tests/guest/rules.mk | deps-build
 	@mkdir -p $(@D)
@@ -25,8 +30,14 @@ $(GUEST_TESTS)/%.S.o: tests/guest/%.S tests/guest/rules.mk | deps-build
 	$(CC) -g -I. -MMD -MP -c -o $@ $<
 
 $(GUEST_TESTS)/%.elf: $(GUEST_TESTS)/%.c.o $(GUEST_TEST_LIB) tests/guest/guest.lds
-	$(LD) -nostdlib -static -z max-page-size=4096 --no-warn-rwx-segments --build-id=none \
-		-T tests/guest/guest.lds -o $@ $(filter %.o,$^)
+	$(GUEST_TEST_LD) -o $@ $(filter-out $(GUEST_MULTIBOOT),$(filter %.o,$^))
+
+$(GUEST_TESTS)/multiboot.elf: $(GUEST_TESTS)/multiboot.c.o $(GUEST_TEST_LIB) tests/guest/guest.lds
+	$(GUEST_TEST_LD) -e start_multiboot -o $@ $(filter-out $(GUEST_PVH),$(filter %.o,$^))
+
+# The same in the 32-bit format, that of most Multiboot kernels.
+$(GUEST_TESTS)/multiboot32.elf: $(GUEST_TESTS)/multiboot.elf
+	$(OBJCOPY) -O elf32-i386 $< $@
 
 .SECONDARY: $(GUEST_TEST_LIB) $(GUEST_TEST_ELFS:.elf=.c.o)
 

@@ -6,6 +6,7 @@
 #include "core/dev/power.h"
 #include "core/vm/pvh_start_info.h"
 #include "tests/guest/lib/cpu.h"
+#include "tests/guest/lib/multiboot.h"
 #include "tests/guest/lib/print.h"
 #include "tests/guest/lib/test.h"
 #include "tests/guest/lib/trap.h"
@@ -158,7 +159,7 @@ uint64_t test_random(void)
 
 void guest_main(const struct pvh_start_info *info)
 {
-	start_info = info;
+	start_info = info ? info : multiboot_start_info();
 	trap_init();
 	test_main();
 	test_finish();

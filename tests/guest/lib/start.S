@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From the PVH entry (32-bit protected mode, no paging, start info at EBX) to C in long mode with
- * the first 4 GiB mapped to themselves, devices included, everything open to ring 3.
- * Documents: Xen docs/misc/pvh.pandoc; SDM vol. 3A, "Initializing IA-32e Mode".
+ * From the PVH entry (32-bit protected mode, no paging, start info at EBX) or the Multiboot 1 entry
+ * (the same but for what EBX points to, and EAX) to C in long mode with the first 4 GiB mapped to
+ * themselves, devices included, everything open to ring 3.
+ * Documents: Xen docs/misc/pvh.pandoc; Multiboot Specification 0.6.96, section 3.2; SDM vol. 3A,
+ * "Initializing IA-32e Mode".
  */
 #include "tests/guest/lib/selectors.h"
-
-#define PVH_NOTE_PHYS32_ENTRY 18
 
 #define PTE_PRESENT_WRITE_USER 0x07
 #define PTE_LARGE	       0x80
@@ -22,14 +22,14 @@
 
 #define STACK_BYTES 32768
 
-	.section .note.pvh, "a", @note
-	.balign 4
-	.long 4, 4, PVH_NOTE_PHYS32_ENTRY
-	.asciz "Xen"
-	.long start32
-
 	.section .text.start, "ax"
 	.code32
+	.global start_multiboot
+start_multiboot:
+	movl %eax, multiboot_magic
+	movl %ebx, multiboot_info
+	xorl %ebx, %ebx			/* no start info */
+
 	.global start32
 start32:
 	cld
