@@ -103,7 +103,7 @@ static void test_text_cells(void **state)
 {
 	(void)state;
 	begin(BOOT_SCREEN_TEXT, 10, 4, 16, 20);
-	write_text("a\tb\r\n\x1b\x80"
+	write_text("a\tb\r\n\a\x80"
 		   "c");
 	assert_int_equal(cell(0, 0), 'a');
 	assert_int_equal(cell(0, 7), ' ');
@@ -113,6 +113,25 @@ static void test_text_cells(void **state)
 	assert_int_equal(cell(1, 1), '?');
 	assert_int_equal(cell(1, 2), 'c');
 	assert_int_equal(cell(3, 9), ' ');
+	free(memory);
+}
+
+/* What the hypervisor's prompt needs: back to the start of the line, and erase it. */
+static void test_prompt(void **state)
+{
+	(void)state;
+	begin(BOOT_SCREEN_TEXT, 4, 2, 16, 8);
+	write_text("abca\r\033[Kb");
+	assert_int_equal(cell(0, 0), 'b');
+	assert_int_equal(cell(0, 1), ' ');
+	assert_int_equal(cell(0, 3), ' ');
+	write_text("\033[1;31mc\033Ma\r!");
+	assert_int_equal(cell(0, 0), '!');
+	assert_int_equal(cell(0, 1), 'c');
+	assert_int_equal(cell(0, 2), 'a');
+	write_text("\n\n\033[K\033");
+	write_text("[Ka"); /* below the last row, in two parts */
+	assert_int_equal(cell(1, 0), 'a');
 	free(memory);
 }
 
@@ -202,7 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pixels),		cmocka_unit_test(test_text_cells),
 		cmocka_unit_test(test_wrap_and_scroll), cmocka_unit_test(test_moves),
-		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_sizes),		cmocka_unit_test(test_prompt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

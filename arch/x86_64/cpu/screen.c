@@ -16,6 +16,7 @@
 #define BYTES_MAX    4u	    /* of a pixel */
 #define EGA_GREY     0x0700 /* attribute: light grey on black */
 #define UNKNOWN_CHAR '?'
+#define ASCII_ESC    '\033'
 
 static struct {
 	uint8_t *base;
@@ -23,6 +24,7 @@ static struct {
 	uint32_t pixel_bytes; /* 0: text mode */
 	uint32_t columns, rows;
 	uint32_t column, row; /* where the next character goes; the row may be below the last */
+	enum { ESCAPE_NONE, ESCAPE_START, ESCAPE_CSI } escape; /* in an escape sequence */
 	char text[ROWS_MAX][COLUMNS_MAX];
 } screen;
 
@@ -84,6 +86,38 @@ static void put(char c)
 	draw(screen.row, screen.column++, c);
 }
 
+static void erase_line(void)
+{
+	if (screen.row == screen.rows) /* nothing is below the last row yet */
+		return;
+	for (uint32_t column = screen.column; column < screen.columns; column++)
+		draw(screen.row, column, ' ');
+}
+
+/*
+ * Whether @c belongs to an escape sequence. The hypervisor's own prompt uses one, to erase to the
+ * end of the line; others are skipped.
+ */
+static bool take_escape(char c)
+{
+	switch (screen.escape) {
+	case ESCAPE_START:
+		screen.escape = c == '[' ? ESCAPE_CSI : ESCAPE_NONE;
+		return true;
+	case ESCAPE_CSI:
+		if (c < '@' || c > '~')
+			return true;
+		if (c == 'K')
+			erase_line();
+		screen.escape = ESCAPE_NONE;
+		return true;
+	default:
+		if (c == ASCII_ESC)
+			screen.escape = ESCAPE_START;
+		return c == ASCII_ESC;
+	}
+}
+
 bool screen_init(const struct boot_framebuffer *fb, void *base)
 {
 	bool text = fb->kind == BOOT_SCREEN_TEXT;
@@ -113,6 +147,8 @@ void screen_write(const char *text, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		char c = text[i];
 
+		if (take_escape(c))
+			continue;
 		if (c == '\n') {
 			if (screen.row == screen.rows)
 				scroll();
@@ -122,7 +158,9 @@ void screen_write(const char *text, size_t len)
 			do {
 				put(' ');
 			} while (screen.column % TAB_COLUMNS);
-		} else if (c != '\r') {
+		} else if (c == '\r') {
+			screen.column = 0;
+		} else {
 			put(c >= FONT_FIRST && c <= FONT_LAST ? c : UNKNOWN_CHAR);
 		}
 	}
