@@ -122,6 +122,12 @@ test-unit: deps-test unit-tests
 test-boot: all deps-run deps-test
 	$(PYTHON) tools/run_tests.py boot
 
+# Debian's generic kernels, which are large to fetch, and both releases.
+.PHONY: test-kernels
+test-kernels: all deps-run deps-test $(addprefix $(BUILD)/guest/,$(addsuffix /version,\
+	      kernel-6.12 kernel-generic kernel-generic-6.12))
+	$(PYTEST) -q -p no:cacheprovider tests/boot/kernels.py
+
 # The same scenarios on one backend only: SVM in QEMU, VMX in Bochs.
 test-svm test-vmx: test-%: all deps-run deps-test
 	$(PYTHON) tools/run_tests.py boot -k $*
@@ -173,7 +179,7 @@ format:
 # Leaves what was fetched from Debian; distclean does not.
 clean:
 	rm -rf $(HV) $(UNIT) $(ELF) $(BUILD)/tests $(BUILD)/*.iso
-	rm -rf $(filter-out %/kernel %/kernel-6.12,$(wildcard $(BUILD)/guest/*))
+	rm -rf $(filter-out %/kernel %/kernel-6.12 %/kernel-generic %/kernel-generic-6.12,$(wildcard $(BUILD)/guest/*))
 
 distclean:
 	rm -rf $(BUILD)
@@ -187,6 +193,7 @@ help:
 	@echo 'make coverage   line coverage of the store; test-threads: under ThreadSanitizer'
 	@echo 'make fuzz       libFuzzer on store, parsers, loaders, decoder; FUZZ_SECONDS=60 each'
 	@echo 'make soak       the random tests for SOAK_SECONDS=600, then fuzz'
+	@echo 'make test-kernels  the generic kernels of Debian as guests; fetches them first'
 	@echo 'make bench      the figures, one "name value unit" a line'
 	@echo 'make bench-store the figures of the page store alone, on this machine; a minute'
 	@echo 'make lint       formatting, headers, licences, clang; make format mends the first'

@@ -20,6 +20,13 @@ $(GUEST)/kernel/version:
 $(GUEST)/kernel-6.12/version:
 	tools/fetch-kernel.sh $(@D) linux-image-6.12-cloud-amd64
 
+# Only for `make test-kernels`.
+$(GUEST)/kernel-generic/version $(GUEST)/kernel-generic-6.12/version: | deps-build
+$(GUEST)/kernel-generic/version:
+	tools/fetch-kernel.sh $(@D) linux-image-amd64
+$(GUEST)/kernel-generic-6.12/version:
+	tools/fetch-kernel.sh $(@D) linux-image-6.12-amd64
+
 $(GUEST)/vmlinuz: $(GUEST)/kernel/version
 	cp $(@D)/kernel/vmlinuz $@
 
