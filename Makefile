@@ -110,11 +110,11 @@ $(UNIT)/test_%: tests/unit/test_%.c $$(unit_test_$$*) Makefile tests/unit/units.
 -include $(UNIT_TESTS:=.d)
 
 .PHONY: test test-unit test-boot test-svm test-vmx unit-tests soak
-unit-tests: deps-build $(UNIT_TESTS)
+unit-tests: deps-build $(UNIT_TESTS) $(UNIT)/tsan_tmem_threads
 
 # All of it, with one closing line; .ci/run calls this.
 test: all deps-run deps-test unit-tests
-	$(PYTHON) tools/run_tests.py lint unit boot
+	$(PYTHON) tools/run_tests.py lint unit fuzz boot
 
 test-unit: deps-test unit-tests
 	$(PYTHON) tools/run_tests.py unit

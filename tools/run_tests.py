@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Run test suites and close with one line, "N passed, N failed".
 
-    tools/run_tests.py SUITE... [pytest's options]     SUITE: lint | unit | boot
+    tools/run_tests.py SUITE... [pytest's options]     SUITE: lint | unit | fuzz | boot
 
 lint: tools/lint.sh, counted as one test.
-unit: every program in build/unit (cmocka), counted test by test.
+fuzz: ten seconds of the page store's fuzz target, counted as one test.
+unit: every program in build/unit (cmocka), counted test by test; the threads' also under
+      ThreadSanitizer.
 boot: pytest over tests/boot.
 """
 
@@ -26,6 +28,7 @@ def run_unit() -> tuple[int, int]:
     """Run the host's unit tests; returns (passed, failed)."""
     passed = failed = 0
     wanted = sorted(path.stem for path in (ROOT / "tests" / "unit").glob("test_*.c"))
+    wanted.append("tsan_tmem_threads")
     for name in wanted:
         start = time.monotonic()
         program = UNIT / name
@@ -64,6 +67,12 @@ def run_lint() -> tuple[int, int]:
     return (0, 1) if done.returncode else (1, 0)
 
 
+def run_fuzz() -> tuple[int, int]:
+    """Run the page store's fuzz target for ten seconds; returns (passed, failed)."""
+    done = subprocess.run(["make", "--no-print-directory", "fuzz-smoke"], cwd=ROOT, check=False)
+    return (0, 1) if done.returncode else (1, 0)
+
+
 def run_boot(options: list[str]) -> tuple[int, int]:
     """Run pytest over tests/boot; returns (passed, failed). A skipped test counts as failed."""
     report = ROOT / "build" / "boot-tests.xml"
@@ -89,12 +98,17 @@ def run_boot(options: list[str]) -> tuple[int, int]:
 
 def main() -> int:
     words = sys.argv[1:]
-    suites = [word for word in words if word in ("lint", "unit", "boot")]
+    suites = [word for word in words if word in ("lint", "unit", "fuzz", "boot")]
     options = [word for word in words if word not in suites]
     if not suites:
         print(__doc__)
         return 2
-    runners = {"lint": run_lint, "unit": run_unit, "boot": lambda: run_boot(options)}
+    runners = {
+        "lint": run_lint,
+        "unit": run_unit,
+        "fuzz": run_fuzz,
+        "boot": lambda: run_boot(options),
+    }
     passed = failed = 0
     for suite in suites:
         good, bad = runners[suite]()

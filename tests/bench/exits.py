@@ -25,10 +25,19 @@ def measure(machine: Machine) -> None:
         print(f"{machine.vendor}_{name} {ticks} ticks", flush=True)
 
 
+def guest(test: str, words: str) -> list[Module]:
+    return [Module(BUILD / "tests" / "guest" / f"{test}.elf", f"bench kernel memory=16M {words}")]
+
+
 def main() -> None:
-    modules = [Module(BUILD / "tests" / "guest" / "bench.elf", "bench kernel memory=16M")]
-    measure(Bochs(modules, cpus=1, limit=60))
-    measure(Qemu(modules, cpus=1, icount=True, limit=300))
+    runs = [  # CPUs, the guest
+        (1, guest("bench", "")),
+        (1, guest("switch", "vcpus=2")),
+        (2, guest("switch", "vcpus=2 -- wake")),
+    ]
+    for cpus, modules in runs:
+        measure(Bochs(modules, cpus=cpus, limit=60))
+        measure(Qemu(modules, cpus=cpus, icount=True, limit=300))
 
 
 if __name__ == "__main__":

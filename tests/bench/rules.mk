@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# The host benchmark of the page store: tmem/ as the hypervisor builds it, but for what only a kernel
-# can be.
+# The host benchmark of the page store: tmem/ and the copies that it is given, as the hypervisor builds
+# them, but for what only a kernel can be.
 
 BENCH        := $(BUILD)/bench
-BENCH_TMEM_C := $(wildcard tmem/*.c)
+BENCH_TMEM_C := $(wildcard tmem/*.c) arch/x86_64/cpu/copy.c
 BENCH_C      := $(wildcard tests/bench/store*.c)
 BENCH_OBJS   := $(BENCH_TMEM_C:%.c=$(BENCH)/%.o) $(BENCH_C:%.c=$(BENCH)/%.o)
 BENCH_TMEM_CFLAGS := $(filter-out -mcmodel=kernel -mstack-protector-guard=global,$(CFLAGS))
 BENCH_CFLAGS := -std=gnu11 -O2 -g -fno-pie $(WARNINGS)
 
-$(BENCH)/tmem/%.o: tmem/%.c
-	@mkdir -p $(@D)
-	$(call say,CC,$<)
-	$(Q)$(CC) $(CPPFLAGS) $(BENCH_TMEM_CFLAGS) -MMD -MP -c -o $@ $<
-
 $(BENCH)/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) -I. -Iinclude $(BENCH_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BENCH)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(BENCH_TMEM_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BENCH)/store: $(BENCH_OBJS)
 	$(call say,LD,$@)

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <x86intrin.h>
 
-#include "arch/x86_64/cpu/memory.h"
+#include "arch/x86_64/cpu/copy.h"
 #include "tests/bench/store_host.h"
 
 #define WORDS (TMEM_PAGE_SIZE / sizeof(uint64_t))
@@ -43,12 +43,6 @@ static void block_free(void *block)
 	host.nr_free++;
 }
 
-/* As platform_copy_page() does it. */
-static void page_copy(void *dst, const void *src)
-{
-	memory_copy_up(dst, src, TMEM_PAGE_SIZE);
-}
-
 static void relax(void)
 {
 	_mm_pause();
@@ -78,8 +72,8 @@ static void hollow_copy(void *dst, const void *src)
 static const struct tmem_host full_host = {
 	.block_alloc = block_alloc,
 	.block_free = block_free,
-	.page_put = page_copy,
-	.page_get = page_copy,
+	.page_put = copy_page_past_cache,
+	.page_get = copy_page_cached,
 	.relax = relax,
 	.hash_seed = {0x0123456789abcdefull, 0xfedcba9876543210ull},
 };
