@@ -108,6 +108,33 @@ static void own_call(struct thread *thread)
 	}
 }
 
+/* The operations on parts, on all of a page: they must not tear one either. */
+static void whole_call(struct thread *thread, uint64_t pool, uint64_t index)
+{
+	const struct tmem_span whole = {.length = TMEM_PAGE_SIZE};
+	struct tmem_key key = {.oid = {7, 7, 7}, .index = index};
+	int64_t ret;
+
+	page_fill(thread, index);
+	switch (random_next(thread) % 4) {
+	case 0:
+		ret = tmem_read(client, pool, &key, &whole, thread->page);
+		break;
+	case 1:
+		ret = tmem_exchange(client, pool, &key, &whole, thread->page);
+		break;
+	case 2:
+		ret = tmem_flush_range(client, pool, key.oid, index, 1);
+		check(ret == 1);
+		break;
+	default:
+		ret = tmem_write(client, pool, &key, &whole, thread->page);
+	}
+	check(ret >= 0 || ret == -TIDEPOOL_ENOENT || ret == -TIDEPOOL_ENOMEM ||
+	      ret == -TIDEPOOL_ENOSPC);
+	page_check(thread, index);
+}
+
 /* Two pages at once, in any order of their shards. */
 static void pair_call(struct thread *thread, uint64_t pool, uint64_t index)
 {
@@ -146,6 +173,8 @@ static void shared_call(struct thread *thread, uint64_t pool)
 		pair_call(thread, pool, index);
 		return;
 	case 3:
+		whole_call(thread, pool, index);
+		return;
 	case 4:
 		ret = tmem_get(client, pool, &key, thread->page);
 		check(ret == 0 || ret == -TIDEPOOL_ENOENT);
