@@ -47,8 +47,8 @@ static void test_cached(void **state)
 #define STORE(n) "movdqu %%xmm" #n ", " #n "*16(%[out])\n\t"
 #define ALL(OP)                                                                                    \
 	OP(0)                                                                                      \
-	OP(1) OP(2) OP(3) OP(4) OP(5) OP(6) OP(7) OP(8) OP(9) OP(10) OP(11) OP(12) OP(13) OP(14)   \
-		OP(15)
+	OP(1)                                                                                      \
+	OP(2) OP(3) OP(4) OP(5) OP(6) OP(7) OP(8) OP(9) OP(10) OP(11) OP(12) OP(13) OP(14) OP(15)
 
 /* A guest's registers are live while the hypervisor copies for it. */
 static void test_registers_are_kept(void **state)
