@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What of a guest's machine cannot be found out otherwise: how to switch it off, and where its
- * serial port and virtio devices are. The numbers are those of core/dev/power.h, core/dev/uart.h and
- * core/dev/virtio.h.
+ * serial port and virtio devices are. The numbers are those of core/dev/power.h, core/dev/uart.h
+ * and core/dev/virtio.h.
  */
 DefinitionBlock ("", "DSDT", 2, "TIDEPL", "TIDEPOOL", 1)
 {
