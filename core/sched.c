@@ -88,7 +88,10 @@ static void unload(struct pcpu *cpu)
 	}
 }
 
-/* Takes the vCPUs of stopping guests off this CPU. */
+/*
+ * Takes the vCPUs of stopping guests off this CPU. vm_retire_vcpu() takes vm->lock inside ours;
+ * launching a guest takes them the other way round, which a guest that stops is not doing.
+ */
 static void retire_stopping(struct pcpu *cpu)
 {
 	struct sched_cpu *sched = cpu->sched;

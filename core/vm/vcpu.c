@@ -277,9 +277,8 @@ static void obey_signals(struct vcpu *vcpu)
 	spin_unlock(&vm->lock);
 
 	if (signals & LAPIC_SIGNAL_INIT) {
-		if (vcpu->id == 0) {
-			vm_stop(vm, VM_END_RESET,
-				"reset"); /* the first one does not wait: it starts anew */
+		if (vcpu->id == 0) { /* it would not wait, but start the whole machine anew */
+			vm_stop(vm, VM_END_RESET, "reset");
 			return;
 		}
 		vcpu_init_signal(vcpu);

@@ -138,7 +138,7 @@ class Qemu(Machine):
         command += ["-display", "none", "-no-reboot", *self.console_options]
         command += ["-cdrom", str(self.iso)]
         if self.icount:
-            command += ["-icount", "shift=0"]
+            command += ["-icount", "shift=0,sleep=off"]
         if self.firmware == "uefi":
             command += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}"]
         self.console = pexpect.spawn(
