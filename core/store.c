@@ -5,11 +5,13 @@
 #include "core/console.h"
 #include "core/errno.h"
 #include "core/frames.h"
+#include "core/vm/vm.h"
 #include "tmem/tmem.h"
 
 /*
  * Blocks that the store leaves alone, so that page tables and control blocks of later guests can
- * still be had when guests have filled the store.
+ * still be had when guests have filled the store; what a guest that is being restarted has just
+ * given back is left alone as well.
  */
 #define STORE_RESERVE_BLOCKS 4u
 
@@ -21,7 +23,7 @@ static void *store_block_alloc(void)
 {
 	void *block = NULL;
 
-	if (frames_free_blocks() > STORE_RESERVE_BLOCKS)
+	if (frames_free_blocks() > STORE_RESERVE_BLOCKS + vms_awaited_blocks())
 		block = block_alloc();
 	if (block)
 		__atomic_fetch_add(&block_moves, 1, __ATOMIC_RELAXED);

@@ -65,6 +65,21 @@ uint32_t vms_alive(void)
 	return count;
 }
 
+uint64_t vms_awaited_blocks(void)
+{
+	uint64_t blocks = 0;
+
+	for (uint32_t i = 0; i < vm_count; i++) {
+		const struct vm *vm = &vms[i];
+		enum vm_status status = __atomic_load_n(&vm->status, __ATOMIC_RELAXED);
+
+		if (vm->wanted && (status == VM_DYING || status == VM_STARTING))
+			blocks += vm->config->memory / BLOCK_SIZE -
+				  (vm->blocks_taken - vm->blocks_freed);
+	}
+	return blocks;
+}
+
 void vms_boot_done(void)
 {
 	drop_alive();

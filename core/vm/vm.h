@@ -166,12 +166,15 @@ static inline bool vm_is_up(enum vm_status status)
 /*
  * vms_set_when_idle - what to do when the last guest has ended
  * vms_alive	     - guests that are not stopped
+ * vms_awaited_blocks - 2 MiB blocks that guests on their way to a new life will need: not to be
+ *		       given to anybody else meanwhile
  * vms_boot_done     - all guests of the configuration have been tried; prints and does what is to
  *		       be done if none runs
- * Context: boot CPU; vms_alive() any.
+ * Context: boot CPU; vms_alive() and vms_awaited_blocks() any.
  */
 void vms_set_when_idle(enum config_when_idle action);
 uint32_t vms_alive(void);
+uint64_t vms_awaited_blocks(void);
 void vms_boot_done(void);
 
 /*
