@@ -583,10 +583,12 @@ static void parse_boot_line(struct parser *parser)
 			parser->config->when_idle = CONFIG_IDLE_POWEROFF;
 		else if (word_is(word, "mitigations=off"))
 			parser->config->mitigations_off = true;
+		else if (word_is(word, "nmi=panic"))
+			parser->config->nmi_panic = true;
 		else
 			fault_in_boot_line(parser, word,
-					   "ignored; expected idle=halt, idle=poweroff or "
-					   "mitigations=off");
+					   "ignored; expected idle=halt, idle=poweroff, "
+					   "mitigations=off or nmi=panic");
 	}
 	if (parser->boot->cmdline_cut)
 		fault_in_boot_line(parser, last,

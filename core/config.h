@@ -59,6 +59,7 @@ enum config_when_idle { CONFIG_IDLE_HALT, CONFIG_IDLE_POWEROFF };
 
 struct config {
 	enum config_when_idle when_idle; /* "idle=": what to do when the last guest has ended */
+	bool nmi_panic;	      /* "nmi=panic": an NMI ends the host, showing where it was */
 	bool mitigations_off; /* "mitigations=off": no speculation barriers, to compare */
 	uint32_t guest_count;
 	struct guest_config guests[CONFIG_MAX_GUESTS];

@@ -8,6 +8,7 @@
 #include "arch/x86_64/cpu/percpu.h"
 #include "arch/x86_64/cpu/platform.h"
 #include "arch/x86_64/cpu/smp.h"
+#include "arch/x86_64/cpu/trap.h"
 #include "arch/x86_64/vcpu/policy.h"
 #include "arch/x86_64/virt.h"
 #include "boot/bootinfo.h"
@@ -90,6 +91,7 @@ static void init_on_own_stack(void)
 		give_up();
 	platform_init_cpu();
 	config_parse(&boot, &config, report_config_fault);
+	trap_set_nmi_panic(config.nmi_panic);
 	mitigations_init(config.mitigations_off); /* backends choose by it how to enter guests */
 	if (mitigations_init_cpu() < 0 || virt_select() < 0 || virt->cpu_enable(this_cpu()) < 0)
 		give_up();

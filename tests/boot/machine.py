@@ -8,6 +8,7 @@ never outlives the block, and no run is longer than its time limit.
 import os
 import pty
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -122,7 +123,7 @@ class Qemu(Machine):
     """QEMU's TCG: AMD SVM with nested paging."""
 
     vendor = "svm"
-    console_options = ["-serial", "stdio", "-monitor", "none"]
+    console_options = ["-serial", "stdio"]
 
     def __init__(
         self, modules: list[Module], *, icount: bool = False, firmware: str = "bios", **options
@@ -136,6 +137,7 @@ class Qemu(Machine):
         command = ["-accel", accel, "-cpu", self.model or "EPYC,+svm,+npt"]
         command += ["-smp", str(self.cpus), "-m", str(self.memory)]
         command += ["-display", "none", "-no-reboot", *self.console_options]
+        command += ["-monitor", f"unix:{self.folder}/monitor,server=on,wait=off"]
         command += ["-cdrom", str(self.iso)]
         if self.icount:
             command += ["-icount", "shift=0,sleep=off"]
@@ -147,6 +149,20 @@ class Qemu(Machine):
 
     def _stop(self) -> None:
         self.console.close(force=True)
+
+    def tell_qemu(self, command: str) -> None:
+        """Have QEMU do something to the machine: "nmi", for example."""
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.connect(str(self.folder / "monitor"))
+            answer = b""
+            for line in (None, command):
+                if line:
+                    monitor.sendall(line.encode() + b"\n")
+                while not answer.endswith(b"(qemu) "):
+                    part = monitor.recv(4096)
+                    assert part, "QEMU has ended"
+                    answer += part
+                answer = b""
 
 
 BOCHS_CONFIG = """\

@@ -13,6 +13,7 @@
 #include "arch/x86_64/cpu/cpu.h"
 #include "arch/x86_64/cpu/paging.h"
 #include "arch/x86_64/svm/svm.h"
+#include "arch/x86_64/vcpu/machine_check.h"
 #include "arch/x86_64/vcpu/policy.h"
 #include "core/console.h"
 #include "core/errno.h"
@@ -43,6 +44,14 @@ void svm_read_back_xcr0(struct vcpu *v)
 uint64_t cr4_offered(void)
 {
 	return CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_TSD;
+}
+
+static unsigned int machine_checks;
+
+void machine_check_in_guest(struct vcpu *v)
+{
+	(void)v;
+	machine_checks++;
 }
 
 static uint64_t cr2_register;

@@ -12,6 +12,7 @@
 #include "arch/x86_64/cpu/trap.h"
 #include "arch/x86_64/cpu/tsc.h"
 #include "arch/x86_64/cpu/serial.h"
+#include "arch/x86_64/vcpu/machine_check.h"
 #include "boot/bootinfo.h"
 #include "core/console.h"
 #include "core/errno.h"
@@ -160,6 +161,7 @@ void platform_init_cpu(void)
 	percpu_load_desc();
 	trap_init_cpu();
 	init_control_registers();
+	machine_check_init_cpu();
 	lapic_init_cpu();
 	this_cpu()->apic_id = lapic_id();
 }
@@ -172,11 +174,13 @@ void platform_set_timer(uint64_t tsc)
 void platform_idle(void)
 {
 	cpu_irq_wait();
+	trap_report();
 }
 
 void platform_irq_window(void)
 {
 	cpu_irq_window();
+	trap_report();
 }
 
 static bool rdrand(uint64_t *value)

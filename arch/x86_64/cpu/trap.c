@@ -10,6 +10,7 @@
 #include "arch/x86_64/cpu/percpu.h"
 #include "arch/x86_64/cpu/platform.h"
 #include "arch/x86_64/cpu/smp.h"
+#include "arch/x86_64/vcpu/machine_check.h"
 #include "core/console.h"
 #include "core/errno.h"
 #include "core/panic.h"
@@ -47,6 +48,17 @@ extern const char trap_stubs[];
 extern const struct fixup fixups_start[], fixups_end[];
 
 static struct gate idt[VECTOR_COUNT];
+
+static bool nmi_panic;
+
+/* What a CPU's NMI handler saw and trap_report() has not printed; used by that CPU only. */
+static struct nmi_note {
+	uint64_t rip;
+	uint32_t count;	  /* since the start */
+	uint32_t printed; /* of them */
+} nmi_notes[PCPU_MAX];
+
+static uint32_t spurious_vectors; /* atomic */
 
 static const char *const exception_names[EXCEPTION_COUNT] = {
 	[VECTOR_DE] = "divide error",
@@ -156,6 +168,8 @@ static void __attribute__((noreturn)) die(const struct trap_frame *frame)
 	if (percpu_ready())
 		printk(", CPU %u", this_cpu()->index);
 	printk("\n");
+	if (frame->vector == VECTOR_MC && percpu_ready())
+		machine_check_print();
 	print_registers(frame);
 	backtrace_print(frame->rip, frame->rbp);
 	printk("tidepool: halted\n");
@@ -174,6 +188,37 @@ static bool fix_up(struct trap_frame *frame)
 	return false;
 }
 
+/* The console's lock may be held by the very code that was interrupted. */
+static void note_nmi(const struct trap_frame *frame)
+{
+	struct pcpu *cpu = this_cpu();
+	struct nmi_note *note = &nmi_notes[cpu->index];
+
+	note->rip = frame->rip;
+	note->count++;
+	cpu->need_resched = true; /* out of the guest, to trap_report() */
+}
+
+void trap_set_nmi_panic(bool panic)
+{
+	nmi_panic = panic;
+}
+
+void trap_report(void)
+{
+	const struct pcpu *cpu = this_cpu();
+	struct nmi_note *note = &nmi_notes[cpu->index];
+	uint32_t count = *(volatile uint32_t *)&note->count;
+
+	if (note->printed == count)
+		return;
+	note->printed = count;
+	printk("tidepool: CPU %u: NMI %u: at rip %llx, %s; %llu interrupts, %u unexpected ones\n",
+	       cpu->index, count, (unsigned long long)note->rip,
+	       cpu->loaded ? "with a guest" : "idle", (unsigned long long)cpu->interrupts,
+	       __atomic_load_n(&spurious_vectors, __ATOMIC_RELAXED));
+}
+
 void trap_handle(struct trap_frame *frame)
 {
 	switch (frame->vector) {
@@ -186,6 +231,7 @@ void trap_handle(struct trap_frame *frame)
 		return;
 	case VECTOR_SPURIOUS: /* was never in service: no EOI */
 	case VECTOR_PIC ... VECTOR_PIC + 15:
+		__atomic_add_fetch(&spurious_vectors, 1, __ATOMIC_RELAXED);
 		return;
 	case VECTOR_GP:
 		if (fix_up(frame))
@@ -193,12 +239,18 @@ void trap_handle(struct trap_frame *frame)
 		die(frame);
 	case VECTOR_NMI:
 		smp_obey_halt();
+		if (nmi_panic || !percpu_ready())
+			die(frame);
+		note_nmi(frame);
+		return;
+	case VECTOR_MC:
 		die(frame);
 	default:
 		if (frame->vector < EXCEPTION_COUNT)
 			die(frame);
 		/* Firmware left a device's interrupt enabled. It is nobody's; let the others in. */
 		this_cpu()->interrupts++;
+		__atomic_add_fetch(&spurious_vectors, 1, __ATOMIC_RELAXED);
 		lapic_eoi();
 	}
 }

@@ -32,6 +32,16 @@ void trap_init_early(void);
 /* trap_init_cpu - load the IDT with its own stacks for the worst exceptions. After desc_load(). */
 void trap_init_cpu(void);
 
+/*
+ * trap_set_nmi_panic - what an NMI that nobody here sent does
+ * @panic: end, with registers and backtrace, for finding out where a CPU hangs. Otherwise a line on
+ * the console tells where the CPU was, as soon as it can print, and it goes on.
+ */
+void trap_set_nmi_panic(bool panic);
+
+/* trap_report - print what the handlers could not. Context: no lock held, interrupts off. */
+void trap_report(void);
+
 /* trap_handle - called by trap_entry.S, interrupts off. Returns only from what can go on. */
 void trap_handle(struct trap_frame *frame);
 

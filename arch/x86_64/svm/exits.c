@@ -8,6 +8,7 @@
  */
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/cpu/cpu.h"
+#include "arch/x86_64/vcpu/machine_check.h"
 #include "arch/x86_64/vcpu/policy.h"
 #include "core/console.h"
 #include "core/string.h"
@@ -86,6 +87,13 @@ static void decode_debug(struct vcpu *vcpu, const struct vmcb_control *control)
 static void decode_alignment(struct vcpu *vcpu, const struct vmcb_control *control)
 {
 	svm_inject_exception(vcpu, VECTOR_AC, (int64_t)(control->exit_info1 & UINT32_MAX));
+}
+
+/* An intercepted one is not delivered again: it is handled here or not at all. */
+static void decode_machine_check(struct vcpu *vcpu, const struct vmcb_control *control)
+{
+	(void)control;
+	machine_check_in_guest(vcpu);
 }
 
 /* Reads the instruction at RIP as far as its pages are there. Returns the number of bytes. */
@@ -208,8 +216,7 @@ static const struct exit_rule rules[] = {
 	[VMEXIT_CR8_WRITE] = {.kind = EXIT_CR8, .decode = decode_cr8},
 	[VMEXIT_EXCEPTION(VECTOR_DB)] = {.kind = EXIT_INTERRUPT, .decode = decode_debug},
 	[VMEXIT_EXCEPTION(VECTOR_AC)] = {.kind = EXIT_INTERRUPT, .decode = decode_alignment},
-	[VMEXIT_EXCEPTION(
-		VECTOR_MC)] = {.kind = EXIT_UNHANDLED}, /* its memory is bad: only it stops */
+	[VMEXIT_EXCEPTION(VECTOR_MC)] = {.kind = EXIT_INTERRUPT, .decode = decode_machine_check},
 	/* These four stay pending: they arrive at the host when GIF and IF are set again. */
 	[VMEXIT_INTR] = {.kind = EXIT_INTERRUPT},
 	[VMEXIT_NMI] = {.kind = EXIT_INTERRUPT},

@@ -8,6 +8,7 @@
  * VM-Exit Information" (tables of exit qualifications).
  */
 #include "arch/x86_64/cpu/cpu.h"
+#include "arch/x86_64/vcpu/machine_check.h"
 #include "arch/x86_64/vmx/insn.h"
 #include "arch/x86_64/vmx/vmx.h"
 
@@ -80,7 +81,7 @@ static enum exit_kind decode_exception(struct vcpu *vcpu)
 	}
 	switch (info & EVENT_VECTOR) {
 	case VECTOR_MC:
-		exit_run_machine_check();
+		machine_check_in_guest(vcpu);
 		return EXIT_NONE;
 	case VECTOR_DB:
 		apply_debug_exception();
