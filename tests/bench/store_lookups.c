@@ -124,12 +124,12 @@ static uint64_t memory_used(void)
 }
 
 /* Put pages until there are @held. Returns whether memory sufficed. */
-static bool grow(uint64_t from, uint64_t held)
+static bool grow(uint64_t held)
 {
 	static const char zero[TMEM_PAGE_SIZE] __attribute__((aligned(4096)));
 	uint64_t n;
 
-	for (n = from; n < held; n++) {
+	for (n = 0; n < held; n++) {
 		struct tmem_key key = key_of(n);
 
 		must(tmem_put(client, pool, &key, zero), 0, "put");
@@ -140,36 +140,32 @@ static bool grow(uint64_t from, uint64_t held)
 	return true;
 }
 
-void store_lookups(void)
+static void measure(uint64_t held, const char *hit_name, const char *miss_name)
 {
-	static const struct {
-		uint64_t held;
-		const char *hit, *miss;
-	} sizes[] = {
-		{MILLION, "store_lookup_1M", "store_miss_1M"},
-		{16 * MILLION, "store_lookup_16M", "store_miss_16M"},
-	};
-	double load = chase_ticks();
-	uint64_t held = 0;
-	unsigned int i;
+	double load = chase_ticks(), hit;
 
 	clock_print("store_memory_load", clock_ns(load), "ns");
 	sweep = host_map(SWEEP, true);
-	host_start_hollow((16 * MILLION * TMEM_PAGE_SIZE / 9 * 10) & ~(TMEM_BLOCK_SIZE - 1ull));
+	host_start_hollow((held * TMEM_PAGE_SIZE / 9 * 10) & ~(TMEM_BLOCK_SIZE - 1ull));
 	client = client_create(UINT64_MAX);
 	pool = pool_create(client, PERSISTENT);
-	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		double hit;
-
-		if (!grow(held, sizes[i].held)) {
-			fprintf(stderr, "# %s: not measured, for want of memory\n", sizes[i].hit);
-			return;
-		}
-		held = sizes[i].held;
-		hit = find_ticks(held, false);
-		clock_print(sizes[i].hit, hit / load, "loads");
-		clock_print(sizes[i].miss, find_ticks(held, true) / load, "loads");
-		fprintf(stderr, "# %s: %.0f ns, %.0f ns of them without memory\n", sizes[i].hit,
-			clock_ns(hit), clock_ns(hot_ticks()));
+	if (!grow(held)) {
+		fprintf(stderr, "# %s: not measured, for want of memory\n", hit_name);
+		return;
 	}
+	hit = find_ticks(held, false);
+	clock_print(hit_name, hit / load, "loads");
+	clock_print(miss_name, find_ticks(held, true) / load, "loads");
+	fprintf(stderr, "# %s: %.0f ns, %.0f ns of them without memory\n", hit_name, clock_ns(hit),
+		clock_ns(hot_ticks()));
+}
+
+void store_lookups(void)
+{
+	measure(MILLION, "store_lookup_1M", "store_miss_1M");
+}
+
+void store_lookups_16m(void)
+{
+	measure(16 * MILLION, "store_lookup_16M", "store_miss_16M");
 }
