@@ -10,6 +10,7 @@
 #include "core/console.h"
 #include "core/string.h"
 #include "core/time.h"
+#include "core/words.h"
 
 #define SENTENCE_MAX 320
 #define WORD_SHOWN   64 /* characters of a word that a sentence repeats */
@@ -17,12 +18,6 @@
 
 #define TEXT(x)	 #x
 #define VALUE(x) TEXT(x)
-
-/* A part of a line: not terminated. */
-struct word {
-	const char *start;
-	size_t len;
-};
 
 enum option_id {
 	OPTION_MEMORY,
@@ -128,52 +123,11 @@ struct line {
 	const char *rest; /* what has not been read yet */
 };
 
-static bool is_space(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-/* Takes the next word off *text; an empty one when there is none. */
-static struct word next_word(const char **text)
-{
-	struct word word;
-
-	while (is_space(**text))
-		(*text)++;
-	word.start = *text;
-	while (**text && !is_space(**text))
-		(*text)++;
-	word.len = (size_t)(*text - word.start);
-	return word;
-}
-
-static bool word_is(struct word word, const char *text)
-{
-	return word.len == strlen(text) && memcmp(word.start, text, word.len) == 0;
-}
-
-/* Whether @word starts with @prefix; then *value is what follows. */
-static bool word_has_prefix(struct word word, const char *prefix, struct word *value)
-{
-	size_t len = strlen(prefix);
-
-	if (word.len < len || memcmp(word.start, prefix, len) != 0)
-		return false;
-	*value = (struct word){.start = word.start + len, .len = word.len - len};
-	return true;
-}
-
-/* For "%.*s": the length to show. */
-static int shown(struct word word, int max)
-{
-	return word.len < (size_t)max ? (int)word.len : max;
-}
-
 static void fault_in_boot_line(struct parser *parser, struct word word, const char *complaint)
 {
 	char sentence[SENTENCE_MAX];
 
-	format(sentence, sizeof(sentence), "boot line: \"%.*s\": %s", shown(word, WORD_SHOWN),
+	format(sentence, sizeof(sentence), "boot line: \"%.*s\": %s", word_shown(word, WORD_SHOWN),
 	       word.start, complaint);
 	parser->faults++;
 	parser->report(sentence);
@@ -191,67 +145,15 @@ static void fault_in_module(struct parser *parser, const struct line *line, stru
 	char quoted[WORD_SHOWN + sizeof("\"\": ")] = "";
 
 	if (line->name.len > 0)
-		format(name, sizeof(name), " (%.*s)", shown(line->name, NAME_SHOWN),
+		format(name, sizeof(name), " (%.*s)", word_shown(line->name, NAME_SHOWN),
 		       line->name.start);
 	if (word.len > 0)
-		format(quoted, sizeof(quoted), "\"%.*s\": ", shown(word, WORD_SHOWN), word.start);
+		format(quoted, sizeof(quoted), "\"%.*s\": ", word_shown(word, WORD_SHOWN),
+		       word.start);
 	format(sentence, sizeof(sentence), "module %u%s: %s%s%s", line->number, name, quoted,
 	       complaint, expected);
 	parser->faults++;
 	parser->report(sentence);
-}
-
-/*
- * Reads a decimal number, with @size followed by K, M or G if so wished. Returns false for
- * anything else, too big ones included.
- */
-static bool parse_number(struct word word, bool size, uint64_t *value)
-{
-	unsigned int shift = 0;
-	uint64_t number = 0;
-	size_t digits = word.len;
-
-	if (size && word.len > 0) {
-		switch (word.start[word.len - 1]) {
-		case 'K':
-		case 'k':
-			shift = 10;
-			break;
-		case 'M':
-		case 'm':
-			shift = 20;
-			break;
-		case 'G':
-		case 'g':
-			shift = 30;
-			break;
-		}
-		if (shift)
-			digits--;
-	}
-	if (digits == 0)
-		return false;
-	for (size_t i = 0; i < digits; i++) {
-		char c = word.start[i];
-
-		if (c < '0' || c > '9')
-			return false;
-		if (__builtin_mul_overflow(number, 10u, &number) ||
-		    __builtin_add_overflow(number, (uint64_t)(c - '0'), &number))
-			return false;
-	}
-	return !__builtin_mul_overflow(number, 1ull << shift, value);
-}
-
-static bool parse_choice(struct word word, const char *const *choices, uint64_t *value)
-{
-	for (uint64_t i = 0; choices[i]; i++) {
-		if (word_is(word, choices[i])) {
-			*value = i;
-			return true;
-		}
-	}
-	return false;
 }
 
 static bool option_accepts(const struct option *option, struct word word, uint64_t *value)
@@ -261,8 +163,8 @@ static bool option_accepts(const struct option *option, struct word word, uint64
 		return true;
 	}
 	if (option->choices)
-		return parse_choice(word, option->choices, value);
-	return parse_number(word, option->size, value) && *value >= option->min &&
+		return word_parse_choice(word, option->choices, value);
+	return word_parse_number(word, option->size, value) && *value >= option->min &&
 	       *value <= option->max && *value % option->step == 0;
 }
 
@@ -273,7 +175,7 @@ static bool parse_options(struct parser *parser, struct line *line, uint64_t val
 	bool good = true;
 
 	for (;;) {
-		struct word word = next_word(&line->rest);
+		struct word word = word_next(&line->rest);
 		const char *complaint = "expected ";
 		const char *expected = "memory=, vcpus=, weight=, tmem=, tmem_reserve=, "
 				       "tmem_weight=, on_reset=, on_crash=, testdev, or -- and "
@@ -303,7 +205,7 @@ static bool parse_options(struct parser *parser, struct line *line, uint64_t val
 			good = false;
 		}
 	}
-	while (is_space(*line->rest))
+	while (word_is_space(*line->rest))
 		line->rest++;
 	return good;
 }
@@ -339,7 +241,7 @@ static bool parse_kernel(struct parser *parser, struct line *line, struct word k
 static bool parse_initrd(struct parser *parser, struct line *line, struct word kind,
 			 struct guest_config *guest)
 {
-	struct word word = next_word(&line->rest);
+	struct word word = word_next(&line->rest);
 
 	if (guest->initrd) {
 		fault_in_module(parser, line, kind, "a second initrd for this guest; ",
@@ -368,7 +270,7 @@ static bool parse_delay(struct word word, uint64_t *ns)
 		if (word.len <= len || memcmp(word.start + word.len - len, units[i].unit, len) != 0)
 			continue;
 		word.len -= len;
-		return parse_number(word, false, ns) &&
+		return word_parse_number(word, false, ns) &&
 		       !__builtin_mul_overflow(*ns, units[i].ns, ns) && *ns <= CONFIG_DELAY_MAX_NS;
 	}
 	return false;
@@ -381,7 +283,7 @@ static bool parse_disk_words(struct parser *parser, struct line *line, struct di
 	bool good = true, delayed = false;
 
 	for (;;) {
-		struct word word = next_word(&line->rest), value;
+		struct word word = word_next(&line->rest), value;
 
 		if (word.len == 0)
 			return good;
@@ -481,7 +383,7 @@ static void parse_module_for(struct parser *parser, struct line *line)
 	}
 
 	guest = &parser->config->guests[index];
-	kind = next_word(&line->rest);
+	kind = word_next(&line->rest);
 	if (line->module->cut) {
 		fault_in_module(parser, line, no_word, "the line is too long; expected ",
 				"at most 1023 characters");
@@ -509,7 +411,7 @@ static void parse_module_for(struct parser *parser, struct line *line)
 static void parse_module(struct parser *parser, struct line *line)
 {
 	const char *words = line->module->words;
-	struct word names = next_word(&words);
+	struct word names = word_next(&words);
 	size_t start = 0;
 
 	if (names.len == 0) {
@@ -575,7 +477,7 @@ static void parse_boot_line(struct parser *parser)
 	const char *rest = parser->boot->cmdline;
 	struct word word, last = {rest, 0};
 
-	for (word = next_word(&rest); word.len > 0; word = next_word(&rest)) {
+	for (word = word_next(&rest); word.len > 0; word = word_next(&rest)) {
 		last = word;
 		if (word_is(word, "idle=halt"))
 			parser->config->when_idle = CONFIG_IDLE_HALT;

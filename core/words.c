@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/words.h"
+#include "core/string.h"
+
+bool word_is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+struct word word_next(const char **text)
+{
+	struct word word;
+
+	while (word_is_space(**text))
+		(*text)++;
+	word.start = *text;
+	while (**text && !word_is_space(**text))
+		(*text)++;
+	word.len = (size_t)(*text - word.start);
+	return word;
+}
+
+bool word_is(struct word word, const char *text)
+{
+	return word.len == strlen(text) && memcmp(word.start, text, word.len) == 0;
+}
+
+bool word_has_prefix(struct word word, const char *prefix, struct word *value)
+{
+	size_t len = strlen(prefix);
+
+	if (word.len < len || memcmp(word.start, prefix, len) != 0)
+		return false;
+	*value = (struct word){.start = word.start + len, .len = word.len - len};
+	return true;
+}
+
+int word_shown(struct word word, int max)
+{
+	return word.len < (size_t)max ? (int)word.len : max;
+}
+
+bool word_parse_number(struct word word, bool size, uint64_t *value)
+{
+	unsigned int shift = 0;
+	uint64_t number = 0;
+	size_t digits = word.len;
+
+	if (size && word.len > 0) {
+		switch (word.start[word.len - 1]) {
+		case 'K':
+		case 'k':
+			shift = 10;
+			break;
+		case 'M':
+		case 'm':
+			shift = 20;
+			break;
+		case 'G':
+		case 'g':
+			shift = 30;
+			break;
+		}
+		if (shift)
+			digits--;
+	}
+	if (digits == 0)
+		return false;
+	for (size_t i = 0; i < digits; i++) {
+		char c = word.start[i];
+
+		if (c < '0' || c > '9')
+			return false;
+		if (__builtin_mul_overflow(number, 10u, &number) ||
+		    __builtin_add_overflow(number, (uint64_t)(c - '0'), &number))
+			return false;
+	}
+	return !__builtin_mul_overflow(number, 1ull << shift, value);
+}
+
+bool word_parse_choice(struct word word, const char *const *choices, uint64_t *value)
+{
+	for (uint64_t i = 0; choices[i]; i++) {
+		if (word_is(word, choices[i])) {
+			*value = i;
+			return true;
+		}
+	}
+	return false;
+}
