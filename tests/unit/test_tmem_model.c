@@ -14,6 +14,7 @@
 
 #include "tests/unit/model.h"
 #include "tests/unit/model_host.h"
+#include "tests/unit/stamp.h"
 #include "tmem/client.h"
 #include "tmem/frame.h"
 
@@ -54,29 +55,6 @@ static struct tmem_key key_of(struct model_place at)
 	if (at.index % 3 == 2)
 		key.index = UINT64_MAX - at.index;
 	return key;
-}
-
-/* Whether a stamp stands for a page that needs no frame: one in four. */
-static bool stamp_is_filled(uint64_t stamp)
-{
-	return stamp / TMEM_PAGE_SIZE % 4 == 0;
-}
-
-/* Fill a page with what a stamp stands for. */
-static void page_fill(uint64_t *page, uint64_t stamp)
-{
-	unsigned int i;
-
-	for (i = 0; i < TMEM_PAGE_SIZE / sizeof(*page); i++)
-		page[i] = stamp_is_filled(stamp) ? (uint32_t)stamp * 0x100000001ull : stamp + i;
-}
-
-static void page_expect(const uint64_t *page, uint64_t stamp)
-{
-	uint64_t wanted[TMEM_PAGE_SIZE / sizeof(*page)];
-
-	page_fill(wanted, stamp);
-	assert_memory_equal(page, wanted, TMEM_PAGE_SIZE);
 }
 
 /*
@@ -165,7 +143,7 @@ static void put_do(struct model_place at)
 	uint64_t failures = model_host.failures, stamp = last_stamp += TMEM_PAGE_SIZE;
 	int64_t ret;
 
-	page_fill(page, stamp);
+	stamp_fill(page, stamp);
 	ret = tmem_put(clients[at.client], at.pool, &key, page);
 	if (!model.pools[at.client][at.pool].open) {
 		assert_int_equal(ret, -TIDEPOOL_ENODEV);
@@ -198,17 +176,17 @@ static void get_do(struct model_place at)
 	uint64_t stamp;
 	int64_t ret;
 
-	page_fill(page, 1);
+	stamp_fill(page, 1);
 	ret = tmem_get(clients[at.client], at.pool, &key, page);
 	if (!pool->open) {
 		assert_int_equal(ret, -TIDEPOOL_ENODEV);
-		page_expect(page, 1);
+		stamp_expect(page, 1);
 		return;
 	}
 	stamp = model_get(&model, at);
 	if (!stamp) {
 		assert_int_equal(ret, -TIDEPOOL_ENOENT);
-		page_expect(page, 1);
+		stamp_expect(page, 1);
 		expected[at.client].misses++;
 		return;
 	}
@@ -236,7 +214,7 @@ static void get_all_do(struct model_place at)
 		at.index = (at.index + (unsigned int)(model_random() % 4)) % MODEL_INDICES;
 		places[i] = at;
 		gets[i] = (struct tmem_get){.pool = at.pool, .key = key_of(at), .page = pages[i]};
-		page_fill(pages[i], 1);
+		stamp_fill(pages[i], 1);
 		open = open && model.pools[at.client][at.pool].open;
 	}
 	ret = tmem_get_all(clients[at.client], gets, count);
@@ -258,7 +236,7 @@ static void get_all_do(struct model_place at)
 	assert_int_equal(ret, open ? -TIDEPOOL_ENOENT : -TIDEPOOL_ENODEV);
 	expected[at.client].misses += open ? missing : 0;
 	while (i-- > 0) {
-		page_expect(pages[i], 1);
+		stamp_expect(pages[i], 1);
 		*model_page(&model, places[i]) = taken[i];
 	}
 }

@@ -7,7 +7,8 @@ unit_test_tmem_content := $(tmem_sources) tests/unit/model_host.c tests/unit/mod
 unit_test_tmem_parts := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_tmem_memory := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
 unit_test_tmem_share := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
-unit_test_tmem_model := $(tmem_sources) tests/unit/model_host.c tests/unit/model.c
+unit_test_tmem_model := $(tmem_sources) tests/unit/model_host.c tests/unit/model.c \
+			tests/unit/stamp.c
 unit_test_tmem_threads := $(tmem_sources) tests/unit/model_host.c
 unit_test_tmem_share_threads := $(tmem_sources) tests/unit/model_host.c
 unit_test_hypercall := $(tmem_sources) $(wildcard core/vm/hypercall*.c) tests/unit/model_host.c tests/unit/model_calls.c

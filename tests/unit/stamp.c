@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/stamp.h"
+#include "tmem/tmem.h"
+
+bool stamp_is_filled(uint64_t stamp)
+{
+	return stamp / TMEM_PAGE_SIZE % 4 == 0;
+}
+
+void stamp_fill(uint64_t *page, uint64_t stamp)
+{
+	unsigned int i;
+
+	for (i = 0; i < TMEM_PAGE_SIZE / sizeof(*page); i++)
+		page[i] = stamp_is_filled(stamp) ? (uint32_t)stamp * 0x100000001ull : stamp + i;
+}
+
+void stamp_expect(const uint64_t *page, uint64_t stamp)
+{
+	uint64_t wanted[TMEM_PAGE_SIZE / sizeof(*page)];
+
+	stamp_fill(wanted, stamp);
+	assert_memory_equal(page, wanted, TMEM_PAGE_SIZE);
+}
