@@ -82,6 +82,8 @@ void test_main(void)
 			test_error("the other vCPU does not start: vcpus=2 is needed");
 			return;
 		}
+		irq_window();
+		__asm__ volatile("pause");
 	}
 	for (unsigned int i = 0; i < WARM_UP; i++)
 		time_round();
