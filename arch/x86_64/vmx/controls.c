@@ -36,6 +36,9 @@
 #define BASIC_TRUE_CONTROLS	BIT(55)
 #define MEMORY_TYPE_WRITE_BACK	6
 
+/* MSR_VMX_MISC: the preemption timer counts down each time this bit of the TSC changes */
+#define MISC_PREEMPTION_SHIFT 0x1f
+
 enum need {
 	OFF,	  /* must be off; no message: VMX guarantees it, or the CPU is refused */
 	OPTIONAL, /* on where the CPU has it */
@@ -57,6 +60,7 @@ static const struct control controls[] = {
 	{WORD_PIN, PIN_EXTERNAL_INTERRUPT, REQUIRED, "exits for external interrupts"},
 	{WORD_PIN, PIN_NMI, REQUIRED, "exits for NMIs"},
 	{WORD_PIN, PIN_VIRTUAL_NMI, REQUIRED, "virtual NMIs"},
+	{WORD_PIN, PIN_PREEMPTION_TIMER, OPTIONAL, "preemption timer"},
 
 	{WORD_PRIMARY, PRIMARY_INTERRUPT_WINDOW, BOTH, "interrupt-window exits"},
 	{WORD_PRIMARY, PRIMARY_TSC_OFFSETTING, REQUIRED, "TSC offsetting"},
@@ -94,6 +98,7 @@ static const struct control controls[] = {
 	{WORD_EXIT, EXIT_CTL_ACK_INTERRUPT, OFF, "leaving interrupts pending at exits"},
 	{WORD_EXIT, EXIT_CTL_SAVE_EFER, REQUIRED, "saving EFER"},
 	{WORD_EXIT, EXIT_CTL_LOAD_EFER, REQUIRED, "loading the host's EFER"},
+	{WORD_EXIT, EXIT_CTL_SAVE_TIMER, OPTIONAL, "saving the preemption timer"},
 
 	{WORD_ENTRY, ENTRY_CTL_LOAD_DEBUG, REQUIRED, "loading debug controls"},
 	{WORD_ENTRY, ENTRY_CTL_IA32E_GUEST, BOTH, "64-bit guests"},
@@ -291,6 +296,7 @@ int vmx_cpu_check(void)
 		       "memory; Tidepool needs them\n");
 		return -ENODEV;
 	}
+	mine.preemption_shift = rdmsr(MSR_VMX_MISC) & MISC_PREEMPTION_SHIFT;
 	mine.cr0_fixed0 = rdmsr(MSR_VMX_CR0_FIXED0);
 	mine.cr0_fixed1 = rdmsr(MSR_VMX_CR0_FIXED1);
 	mine.cr4_fixed0 = rdmsr(MSR_VMX_CR4_FIXED0);

@@ -71,6 +71,7 @@
 #define VMCS_GUEST_INTERRUPTIBILITY 0x4824
 #define VMCS_GUEST_ACTIVITY	    0x4826
 #define VMCS_GUEST_SYSENTER_CS	    0x482a
+#define VMCS_PREEMPTION_TIMER	    0x482e
 #define VMCS_HOST_SYSENTER_CS	    0x4c00
 
 /* Natural width: control, read-only */
@@ -115,6 +116,7 @@
 #define PIN_EXTERNAL_INTERRUPT 0
 #define PIN_NMI		       3
 #define PIN_VIRTUAL_NMI	       5
+#define PIN_PREEMPTION_TIMER   6
 
 /* Primary processor-based execution controls */
 #define PRIMARY_INTERRUPT_WINDOW 2
@@ -155,6 +157,7 @@
 #define EXIT_CTL_ACK_INTERRUPT 15
 #define EXIT_CTL_SAVE_EFER     20
 #define EXIT_CTL_LOAD_EFER     21
+#define EXIT_CTL_SAVE_TIMER    22
 #define ENTRY_CTL_LOAD_DEBUG   2
 #define ENTRY_CTL_IA32E_GUEST  9
 #define ENTRY_CTL_LOAD_EFER    15

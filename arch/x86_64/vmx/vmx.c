@@ -168,6 +168,23 @@ static void vmx_vcpu_unload(struct vcpu *vcpu)
 	vcpu->arch.launched = 0;
 }
 
+/*
+ * Has the guest's run end when this CPU's timer is due, whatever becomes of the timer's interrupt:
+ * it normally ends the run by itself, but Bochs 2.7 keeps interrupts masked while a guest runs with
+ * RFLAGS.IF clear, and such a guest could hold the CPU for ever. What the timer had left is saved
+ * at exits, so that hypercalls, whose fast path does not come by here, do not wind it up again.
+ * Source: SDM vol. 3C, "VMX-Preemption Timer".
+ */
+static void arm_preemption_timer(void)
+{
+	uint64_t deadline = this_cpu()->timer_deadline, now = rdtsc(), ticks;
+
+	if (!vmx_has(WORD_PIN, PIN_PREEMPTION_TIMER))
+		return;
+	ticks = deadline > now ? (deadline - now) >> vmx_config.preemption_shift : 0;
+	vmwrite(VMCS_PREEMPTION_TIMER, ticks < UINT32_MAX ? ticks : UINT32_MAX);
+}
+
 static void vmx_run(struct vcpu *vcpu)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
@@ -177,6 +194,7 @@ static void vmx_run(struct vcpu *vcpu)
 	bool failed;
 
 	event_enter(vcpu);
+	arm_preemption_timer();
 	if (arch->gpr[RSP] != vmx->rsp)
 		vmwrite(VMCS_GUEST_RSP, arch->gpr[RSP]);
 
