@@ -77,7 +77,7 @@ def run_boot(options: list[str]) -> tuple[int, int]:
     """Run pytest over tests/boot; returns (passed, failed). A skipped test counts as failed."""
     report = ROOT / "build" / "boot-tests.xml"
     report.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=0"]
+    command = [sys.executable, "-m", "pytest", "-v", "--tb=short", "-p", "no:cacheprovider", "--durations=0"]
     command += ["-n", str(WORKERS), "--dist", "load"]
     command += [f"--junitxml={report}", str(ROOT / "tests" / "boot"), *options]
     subprocess.run(command, cwd=ROOT, check=False)
