@@ -15,10 +15,12 @@
 
 #define FRAMES_PER_BLOCK (BLOCK_SIZE / PAGE_SIZE)
 #define BITMAP_WORDS	 (FRAMES_PER_BLOCK / 64)
+#define SCRUB_STEP	 (64 * KIB) /* an idle CPU's: some microseconds, for somebody may want it */
 #define FRAMES_USABLE	 (FRAMES_PER_BLOCK - 1) /* all but the header */
 
 struct free_block {
 	struct free_block *next;
+	uint64_t scrubbed; /* of a dirty one: so many bytes at its end are zero already */
 };
 
 /* The first frame of a block that is cut into frames. */
@@ -49,6 +51,14 @@ static void list_push(struct free_block **list, void *block)
 	frames.free_blocks++;
 }
 
+static void dirty_push(void *block)
+{
+	struct free_block *free = block;
+
+	free->scrubbed = 0;
+	list_push(&frames.dirty, free);
+}
+
 static void *list_pop(struct free_block **list)
 {
 	struct free_block *free = *list;
@@ -70,25 +80,42 @@ void frames_add(hpa_t base, uint64_t size)
 		return;
 	spin_lock(&frames.lock);
 	for (hpa_t pa = from; pa < end; pa += BLOCK_SIZE)
-		list_push(&frames.dirty, phys_to_virt(pa));
+		dirty_push(phys_to_virt(pa));
 	frames.total_blocks += from < end ? (end - from) / BLOCK_SIZE : 0;
 	spin_unlock(&frames.lock);
 }
 
+/*
+ * Zeroes at most @most bytes of a dirty block that was taken off its list, from the end on, so that
+ * the header goes last. Returns whether all of it is zero now.
+ */
+static bool scrub(struct free_block *block, uint64_t most)
+{
+	uint64_t dirty = BLOCK_SIZE - block->scrubbed;
+
+	if (dirty <= most) {
+		memset(block, 0, dirty);
+		return true;
+	}
+	memset((char *)block + dirty - most, 0, most);
+	block->scrubbed += most;
+	return false;
+}
+
 void *block_alloc(void)
 {
-	bool scrub = false;
+	bool dirty = false;
 	void *block;
 
 	spin_lock(&frames.lock);
 	block = list_pop(&frames.clean);
 	if (!block) {
 		block = list_pop(&frames.dirty);
-		scrub = true;
+		dirty = true;
 	}
 	spin_unlock(&frames.lock);
-	if (block && scrub)
-		memset(block, 0, BLOCK_SIZE);
+	if (block && dirty)
+		scrub(block, BLOCK_SIZE);
 	return block;
 }
 
@@ -96,13 +123,14 @@ void block_free(void *block)
 {
 	BUG_ON(!IS_ALIGNED((uintptr_t)block, BLOCK_SIZE));
 	spin_lock(&frames.lock);
-	list_push(&frames.dirty, block);
+	dirty_push(block);
 	spin_unlock(&frames.lock);
 }
 
 bool frames_scrub_step(void)
 {
-	void *block;
+	struct free_block *block;
+	bool clean;
 
 	spin_lock(&frames.lock);
 	block = list_pop(&frames.dirty);
@@ -111,9 +139,9 @@ bool frames_scrub_step(void)
 	spin_unlock(&frames.lock);
 	if (!block)
 		return false;
-	memset(block, 0, BLOCK_SIZE);
+	clean = scrub(block, SCRUB_STEP);
 	spin_lock(&frames.lock);
-	list_push(&frames.clean, block);
+	list_push(clean ? &frames.clean : &frames.dirty, block);
 	frames.scrubbed_blocks--;
 	spin_unlock(&frames.lock);
 	return true;
@@ -201,7 +229,7 @@ void frame_free(void *frame)
 	if (split->free_count == FRAMES_USABLE) {
 		split_unlink(split);
 		frames.free_frames -= FRAMES_USABLE;
-		list_push(&frames.dirty, split);
+		dirty_push(split);
 	}
 	spin_unlock(&frames.lock);
 }

@@ -35,7 +35,10 @@ void frame_free(void *frame);
 void *block_alloc(void);
 void block_free(void *block);
 
-/* frames_scrub_step - scrub one dirty block, if there is one. Returns whether it did. */
+/*
+ * frames_scrub_step - scrub a small part of a dirty block, if there is one: work for an idle CPU
+ * Returns whether there was any. Context: any; takes some microseconds.
+ */
 bool frames_scrub_step(void);
 
 /* frames_free_bytes - RAM that nobody owns, in bytes: free blocks and free frames of split ones. */
