@@ -11,6 +11,7 @@
 #include "arch/x86_64/vcpu/fpu.h"
 #include "arch/x86_64/virt.h"
 #include "core/string.h"
+#include "core/dev/lapic.h"
 #include "core/time.h"
 #include "core/vm/vcpu.h"
 #include "core/vm/vm.h"
@@ -32,8 +33,7 @@
 #define PHYSICAL_BITS_MAX 48u /* what a 4-level nested page table translates */
 #define LINEAR_BITS	  48u
 
-#define CRYSTAL_MAX_HZ UINT32_MAX
-#define BUS_MHZ	       100u
+#define BUS_MHZ 100u
 
 /* Features of leaf 0x40000001, which Linux takes for KVM's. */
 #define KVM_FEATURE_CLOCKSOURCE2       BIT(3)
@@ -163,7 +163,7 @@ void cpuid_fix_xstate_compact(struct vcpu *vcpu, uint32_t subleaf, struct cpuid_
 void cpuid_fix_crystal(struct vcpu *vcpu, uint32_t subleaf, struct cpuid_regs *regs)
 {
 	uint64_t hz = (uint64_t)tsc_khz * 1000;
-	uint32_t ratio = (uint32_t)(hz / CRYSTAL_MAX_HZ) + 1;
+	uint32_t ratio = lapic_clock_ratio();
 
 	(void)vcpu, (void)subleaf;
 	if (!cpuid_is_amd())
