@@ -60,7 +60,8 @@ struct vm {
 	enum vm_status status; /* written with the lock held; read without by the scheduler */
 	char name[CONFIG_NAME_MAX];
 	const struct guest_config *config;
-	struct spinlock lock; /* status, device state below; innermost, taken with interrupts off */
+	struct spinlock
+		lock; /* status, device state below; the scheduler's lock may be taken under it */
 
 	uint64_t memory;      /* bytes of RAM */
 	uint64_t block_count; /* RAM in 2 MiB blocks */
