@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "core/errno.h"
 #include "core/frames.h"
 #include "core/panic.h"
 #include "tests/unit/loader_host.h"
@@ -118,4 +119,15 @@ void mutate(size_t first, size_t span)
 		else
 			memcpy(image_bytes + at, &values[rand() % 6], 4);
 	}
+}
+
+unsigned int load_mutated(void)
+{
+	int err = load("words", 4096);
+
+	assert_true(err == 0 || err == -EINVAL || err == -ENOSPC);
+	if (err < 0)
+		return 0;
+	assert_in_range(entry.state.rip, MIB, 20 * MIB);
+	return 1;
 }

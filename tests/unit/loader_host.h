@@ -44,4 +44,11 @@ uint64_t guest_read64(gpa_t gpa);
  */
 void mutate(size_t first, size_t span);
 
+/*
+ * load_mutated - load an image that mutate() has changed, into a guest of 20 MiB
+ * Fails the test unless it is refused in one of the ways there are, or starts inside the guest's
+ * RAM. Returns 1 if it was accepted, else 0.
+ */
+unsigned int load_mutated(void);
+
 #endif
