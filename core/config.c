@@ -22,6 +22,7 @@
 enum option_id {
 	OPTION_MEMORY,
 	OPTION_VCPUS,
+	OPTION_CPUS,
 	OPTION_WEIGHT,
 	OPTION_TMEM,
 	OPTION_TMEM_RESERVE,
@@ -39,6 +40,7 @@ struct option {
 	const char *const
 		*choices; /* instead of a number: words, by their values; NULL-terminated */
 	bool size;	  /* K, M and G may follow the digits */
+	bool set;	  /* of numbers; the bits that stand for them */
 	uint64_t min, max, step;
 	const char *expected;
 };
@@ -61,6 +63,9 @@ static const struct option options[OPTION_COUNT] = {
 			  .max = CONFIG_MAX_VCPUS,
 			  .step = 1,
 			  .expected = "a number from 1 to " VALUE(CONFIG_MAX_VCPUS)},
+	[OPTION_CPUS] = {.prefix = "cpus=",
+			 .set = true,
+			 .expected = "CPUs from 0 to 63, each once, such as 0-3 or 0,2"},
 	[OPTION_WEIGHT] = {.prefix = "weight=",
 			   .min = 1,
 			   .max = CONFIG_WEIGHT_MAX,
@@ -164,6 +169,8 @@ static bool option_accepts(const struct option *option, struct word word, uint64
 	}
 	if (option->choices)
 		return word_parse_choice(word, option->choices, value);
+	if (option->set)
+		return word_parse_set(word, value);
 	return word_parse_number(word, option->size, value) && *value >= option->min &&
 	       *value <= option->max && *value % option->step == 0;
 }
@@ -177,9 +184,9 @@ static bool parse_options(struct parser *parser, struct line *line, uint64_t val
 	for (;;) {
 		struct word word = word_next(&line->rest);
 		const char *complaint = "expected ";
-		const char *expected = "memory=, vcpus=, weight=, tmem=, tmem_reserve=, "
-				       "tmem_weight=, on_reset=, on_crash=, testdev, or -- and "
-				       "the kernel's command line";
+		const char *expected = "memory=, vcpus=, cpus=, weight=, tmem=, "
+				       "tmem_reserve=, tmem_weight=, on_reset=, on_crash=, "
+				       "testdev, or -- and the kernel's command line";
 		bool accepted = false;
 
 		if (word.len == 0 || word_is(word, "--"))
@@ -228,6 +235,7 @@ static bool parse_kernel(struct parser *parser, struct line *line, struct word k
 	guest->cmdline = line->rest;
 	guest->memory = values[OPTION_MEMORY];
 	guest->vcpus = (uint32_t)values[OPTION_VCPUS];
+	guest->cpus = values[OPTION_CPUS];
 	guest->weight = (uint32_t)values[OPTION_WEIGHT];
 	guest->tmem_cap = values[OPTION_TMEM];
 	guest->tmem_reserve = values[OPTION_TMEM_RESERVE];

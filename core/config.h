@@ -48,6 +48,7 @@ struct guest_config {
 	uint64_t tmem_reserve; /* bytes that are set aside for them */
 	uint16_t tmem_weight;  /* its share of the rest of the store */
 	uint32_t vcpus;
+	uint64_t cpus; /* bit n: its vCPUs may be placed on host CPU n; 0: on any */
 	uint32_t weight;
 	enum config_then on_reset, on_crash;
 	uint32_t disk_count;

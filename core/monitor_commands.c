@@ -176,7 +176,10 @@ static void run_memory(struct vm *vm)
 	print_memory("hypervisor", total - available - guests - store.blocks * TMEM_BLOCK_SIZE);
 }
 
-/* Lists the vCPUs on a CPU, each with the percentage it gets when all of them want it. */
+/*
+ * Lists the vCPUs on a CPU, each with the percentage it gets when all of them want it, and whether
+ * cpus= says where it is.
+ */
 static void list_vcpus(char *text, size_t size, uint32_t cpu, uint64_t weight)
 {
 	size_t len = 0;
@@ -189,8 +192,9 @@ static void list_vcpus(char *text, size_t size, uint32_t cpu, uint64_t weight)
 		for (uint32_t n = 0; vm_is_up(vm->status) && n < vm->vcpu_count; n++) {
 			if (vm->vcpus[n]->cpu != cpu || len >= size || !weight)
 				continue;
-			len += (size_t)format(text + len, size - len, "  %s/%u %llu%%", vm->name, n,
-					      vm->config->weight * 100ull / weight);
+			len += (size_t)format(text + len, size - len, "  %s/%u %llu%%%s", vm->name,
+					      n, vm->config->weight * 100ull / weight,
+					      vm->config->cpus ? " pinned" : "");
 		}
 		spin_unlock(&vm->lock);
 	}

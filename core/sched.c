@@ -7,6 +7,7 @@
 #include "core/console.h"
 #include "core/frames.h"
 #include "core/monitor.h"
+#include "core/panic.h"
 #include "core/spinlock.h"
 #include "core/time.h"
 #include "core/vm/vcpu.h"
@@ -46,13 +47,30 @@ void sched_wait_start(void)
 		__builtin_ia32_pause();
 }
 
+bool sched_has_cpus(uint64_t cpus)
+{
+	return pcpu_count == PCPU_MAX || cpus >> pcpu_count == 0;
+}
+_Static_assert(PCPU_MAX == 64, "a word has a bit for each CPU");
+
+/* Other CPUs may be placing vCPUs meanwhile: then the choice is not the best, but a good one. */
+static uint32_t choose_cpu(uint64_t cpus)
+{
+	uint32_t best = pcpu_count;
+
+	for (uint32_t i = 0; i < pcpu_count; i++) {
+		if (cpus && !(cpus & BIT(i)))
+			continue;
+		if (best == pcpu_count || sched_cpus[i].weight < sched_cpus[best].weight)
+			best = i;
+	}
+	BUG_ON(best == pcpu_count);
+	return best;
+}
+
 void sched_add(struct vcpu *vcpu)
 {
-	uint32_t best = 0;
-
-	for (uint32_t i = 1; i < pcpu_count; i++)
-		if (sched_cpus[i].weight < sched_cpus[best].weight)
-			best = i;
+	uint32_t best = choose_cpu(vcpu->vm->config->cpus);
 	struct sched_cpu *sched = &sched_cpus[best];
 
 	spin_lock(&sched->lock);

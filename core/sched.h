@@ -16,7 +16,13 @@ struct vm;
 /* sched_init_cpu - this CPU's part of the scheduler. Context: once on each CPU. */
 void sched_init_cpu(void);
 
-/* sched_add - place a vCPU on the CPU with the least weight on it. Context: any. */
+/* sched_has_cpus - are there all the CPUs of a guest's cpus=? @cpus: as in struct guest_config. */
+bool sched_has_cpus(uint64_t cpus);
+
+/*
+ * sched_add - place a vCPU on the CPU with the least weight on it, of those that its guest may use
+ * Context: any; sched_has_cpus() of the guest's.
+ */
 void sched_add(struct vcpu *vcpu);
 
 /* sched_add_work - have this CPU call vm_work() for a guest, between vCPUs, until it is done. */

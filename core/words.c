@@ -78,6 +78,44 @@ bool word_parse_number(struct word word, bool size, uint64_t *value)
 	return !__builtin_mul_overflow(number, 1ull << shift, value);
 }
 
+/* "3" or "0-3". */
+static bool parse_range(struct word word, uint64_t *first, uint64_t *last)
+{
+	struct word end = word;
+
+	for (size_t i = 0; i < word.len; i++) {
+		if (word.start[i] != '-')
+			continue;
+		end = (struct word){.start = word.start + i + 1, .len = word.len - i - 1};
+		word.len = i;
+	}
+	return word_parse_number(word, false, first) && word_parse_number(end, false, last) &&
+	       *first <= *last && *last < 64;
+}
+
+bool word_parse_set(struct word word, uint64_t *set)
+{
+	size_t start = 0;
+
+	*set = 0;
+	for (size_t i = 0; i <= word.len; i++) {
+		struct word part = {.start = word.start + start, .len = i - start};
+		uint64_t first, last;
+
+		if (i < word.len && word.start[i] != ',')
+			continue;
+		if (!parse_range(part, &first, &last))
+			return false;
+		for (; first <= last; first++) {
+			if (*set & BIT(first))
+				return false;
+			*set |= BIT(first);
+		}
+		start = i + 1;
+	}
+	return true;
+}
+
 bool word_parse_choice(struct word word, const char *const *choices, uint64_t *value)
 {
 	for (uint64_t i = 0; choices[i]; i++) {

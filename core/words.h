@@ -31,6 +31,13 @@ int word_shown(struct word word, int max);
  */
 bool word_parse_number(struct word word, bool size, uint64_t *value);
 
+/*
+ * word_parse_set - read numbers and ranges with commas between them, such as 0-3,6
+ * Bit n of *set stands for the number n, 0 to 63. Returns false for anything else: a number twice,
+ * or a range from high to low.
+ */
+bool word_parse_set(struct word word, uint64_t *set);
+
 /* word_parse_choice - *value is the number of the one of @choices (NULL-ended) that @word is. */
 bool word_parse_choice(struct word word, const char *const *choices, uint64_t *value);
 

@@ -12,6 +12,7 @@
 #include "core/console.h"
 #include "core/errno.h"
 #include "core/frames.h"
+#include "core/sched.h"
 #include "core/string.h"
 #include "core/time.h"
 #include "core/vm/loader.h"
@@ -118,9 +119,17 @@ static void set_entry(struct vcpu *vcpu, const struct loader_entry *entry)
 	virt->vcpu_unload(vcpu);
 }
 
-/* Power-on state of all but memory and processors; the other guests' are not touched. */
-static int begin(struct vm *vm)
+/*
+ * Power-on state of all but memory and processors; the other guests' are not touched. *why says
+ * what is wrong with the configuration.
+ */
+static int begin(struct vm *vm, const char **why)
 {
+	if (!sched_has_cpus(vm->config->cpus)) {
+		*why = "cpus= names a CPU that is not there; the monitor's command cpus lists "
+		       "those that are";
+		return -EINVAL;
+	}
 	vm->boot_tsc = time_ticks();
 	vm->power = (struct power){0};
 	ioapic_reset(&vm->ioapic);
@@ -190,7 +199,7 @@ int vm_create_step(struct vm *vm)
 	int err;
 
 	if (!vm->nested_root) {
-		err = begin(vm);
+		err = begin(vm, &why);
 		if (err == 0)
 			return -EAGAIN;
 	} else {

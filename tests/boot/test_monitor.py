@@ -34,7 +34,7 @@ def test_monitor() -> None:
     """Commands, the way to a guest's console, and the life cycle, on a CPU that a guest keeps busy."""
     modules = [
         tiny("spin", "rounds=1000000", name="spin"),
-        tiny("echo", words="memory=8M on_crash=restart"),
+        tiny("echo", words="memory=8M on_crash=restart cpus=0"),
     ]
     with Qemu(modules, cpus=1, cmdline="idle=halt", limit=60) as machine:
         machine.expect(r"echo\| echo: ready, life 1")
@@ -43,7 +43,7 @@ def test_monitor() -> None:
         command(machine, "help", r"exits +GUEST +\S.*")
         command(machine, "guests", r"spin +running +16 +1 +1 ")
         command(machine, "tmem", r"echo +1 +0 +0 +0 +0 +0 +1 ")
-        command(machine, "cpus", r"0 +\d+% +\d+ .*(spin/0 50%.*echo/0|echo/0 50%.*spin/0)")
+        command(machine, "cpus", r"0 +\d+% +\d+ .*(spin/0 50%.*echo/0 50% pinned|echo/0 50% pinned.*spin/0)")
         command(machine, "exits echo", r"io +\d\d+")
         command(machine, "frobnicate", r'"frobnicate": no such command')
         command(machine, "start", r"start: expected a guest's name")

@@ -98,6 +98,8 @@ def test_bad_module_lines(machine_type: type[Machine]) -> None:
         Module(spin, "twice kernel memory=16M"),
         Module(spin, "word kernel colour=blue"),
         Module(spin, "orphan initrd"),
+        Module(spin, "range kernel cpus=3-1"),
+        Module(spin, "nocpu kernel memory=16M cpus=0,1"),
         Module(BUILD / "tidepool.elf", "noentry kernel memory=32M"),
         Module(BUILD / "guest" / "initrd.img", "nokernel kernel memory=32M"),
         tiny("spin", "rounds=2", name="healthy"),
@@ -112,6 +114,8 @@ def test_bad_module_lines(machine_type: type[Machine]) -> None:
         ("twice", "kernel"),
         ("word", "colour=blue"),
         ("orphan", "initrd"),
+        ("range", "cpus=3-1"),
+        ("nocpu", "cpus= names a CPU that is not there"),
         ("noentry", "PVH"),
         ("nokernel", "bzImage"),
     ):

@@ -73,7 +73,7 @@ static void test_good_lines(void **state)
 {
 	(void)state;
 	begin();
-	module("web  kernel memory=512M\tvcpus=16 weight=2 tmem=256M "
+	module("web  kernel memory=512M\tvcpus=16 cpus=0-2,5,63 weight=2 tmem=256M "
 	       "tmem_reserve=64M tmem_weight=3 "
 	       "on_reset=stop on_crash=restart testdev --  console=ttyS0  quiet -- x");
 	module("db-1_x kernel");
@@ -92,6 +92,7 @@ static void test_good_lines(void **state)
 	assert_string_equal(config.guests[0].cmdline, "console=ttyS0  quiet -- x");
 	assert_int_equal(config.guests[0].memory, 512 * MIB);
 	assert_int_equal(config.guests[0].vcpus, 16);
+	assert_true(config.guests[0].cpus == (0x27 | 1ull << 63));
 	assert_int_equal(config.guests[0].weight, 2);
 	assert_int_equal(config.guests[0].tmem_cap, 256 * MIB);
 	assert_int_equal(config.guests[0].tmem_reserve, 64 * MIB);
@@ -105,6 +106,7 @@ static void test_good_lines(void **state)
 	assert_string_equal(config.guests[1].cmdline, "");
 	assert_int_equal(config.guests[1].memory, CONFIG_MEMORY_DEFAULT);
 	assert_int_equal(config.guests[1].vcpus, 1);
+	assert_true(config.guests[1].cpus == 0);
 	assert_int_equal(config.guests[1].weight, 1);
 	assert_true(config.guests[1].tmem_cap == UINT64_MAX);
 	assert_int_equal(config.guests[1].tmem_reserve, 0);
@@ -174,6 +176,57 @@ static void test_sizes(void **state)
 	assert_int_equal(config.guests[0].tmem_cap, 0);
 }
 
+static void test_cpu_sets(void **state)
+{
+	static const struct {
+		const char *words;
+		uint64_t cpus;
+	} good[] = {
+		{"a kernel cpus=0", 0x1},	    {"a kernel cpus=7", 0x80},
+		{"a kernel cpus=1-1", 0x2},	    {"a kernel cpus=3,1", 0xa},
+		{"a kernel cpus=4-5,0-2", 0x37},    {"a kernel cpus=63", 1ull << 63},
+		{"a kernel cpus=0-63", UINT64_MAX},
+	};
+	static const char *const bad[] = {
+		"cpus=",
+		"cpus=,",
+		"cpus=0,",
+		"cpus=,0",
+		"cpus=-",
+		"cpus=-1",
+		"cpus=1-",
+		"cpus=3-1",
+		"cpus=0-64",
+		"cpus=64",
+		"cpus=1,1",
+		"cpus=0-2,1",
+		"cpus=all",
+		"cpus=0x1",
+		"cpus=1K",
+		"cpus=0-1-2",
+		"cpus=18446744073709551616",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		begin();
+		module(good[i].words);
+		parse();
+		assert_int_equal(config.guest_count, 1);
+		assert_true(config.guests[0].cpus == good[i].cpus);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		char words[128], sentence[256];
+
+		snprintf(words, sizeof(words), "web kernel %s", bad[i]);
+		snprintf(sentence, sizeof(sentence),
+			 "module 1 (web): \"%s\": expected CPUs from 0 to 63, each once, such as "
+			 "0-3 or 0,2",
+			 bad[i]);
+		assert_fault(words, sentence);
+	}
+}
+
 static void test_sentences(void **state)
 {
 	(void)state;
@@ -183,17 +236,17 @@ static void test_sentences(void **state)
 	assert_fault("web", "module 1 (web): no kind; expected kernel, initrd or disk");
 	assert_fault("web kernl", "module 1 (web): \"kernl\": expected kernel, initrd or disk");
 	assert_fault("web kernel quiet",
-		     "module 1 (web): \"quiet\": expected memory=, vcpus=, weight=, tmem=, "
+		     "module 1 (web): \"quiet\": expected memory=, vcpus=, cpus=, weight=, tmem=, "
 		     "tmem_reserve=, tmem_weight=, on_reset=, on_crash=, testdev, or -- and "
 		     "the kernel's command line");
 	assert_fault(
 		"web kernel memory",
-		"module 1 (web): \"memory\": expected memory=, vcpus=, "
+		"module 1 (web): \"memory\": expected memory=, vcpus=, cpus=, "
 		"weight=, tmem=, tmem_reserve=, tmem_weight=, on_reset=, on_crash=, testdev, or -- and the "
 		"kernel's command line");
 	assert_fault(
 		"web kernel testdev=1",
-		"module 1 (web): \"testdev=1\": expected memory=, vcpus=, weight=, tmem=, "
+		"module 1 (web): \"testdev=1\": expected memory=, vcpus=, cpus=, weight=, tmem=, "
 		"tmem_reserve=, tmem_weight=, on_reset=, on_crash=, testdev, or -- and the kernel's command line");
 	assert_fault("web kernel testdev testdev",
 		     "module 1 (web): \"testdev\": given twice; expected it once a line");
@@ -483,12 +536,13 @@ static void test_boot_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good_lines),   cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_sentences),    cmocka_unit_test(test_disks),
-		cmocka_unit_test(test_disk_faults),  cmocka_unit_test(test_shared_disks),
-		cmocka_unit_test(test_disk_limits),  cmocka_unit_test(test_two_of_a_kind),
-		cmocka_unit_test(test_others_start), cmocka_unit_test(test_too_many_guests),
-		cmocka_unit_test(test_long_lines),   cmocka_unit_test(test_boot_line),
+		cmocka_unit_test(test_good_lines),	cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_cpu_sets),	cmocka_unit_test(test_sentences),
+		cmocka_unit_test(test_disks),		cmocka_unit_test(test_disk_faults),
+		cmocka_unit_test(test_shared_disks),	cmocka_unit_test(test_disk_limits),
+		cmocka_unit_test(test_two_of_a_kind),	cmocka_unit_test(test_others_start),
+		cmocka_unit_test(test_too_many_guests), cmocka_unit_test(test_long_lines),
+		cmocka_unit_test(test_boot_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

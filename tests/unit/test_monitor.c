@@ -18,6 +18,7 @@
 #include "core/monitor.h"
 #include "core/sched.h"
 #include "core/time.h"
+#include "core/vm/vcpu.h"
 #include "core/vm/vm.h"
 
 #define CTRL_T "\024"
@@ -31,6 +32,7 @@ uint32_t tsc_khz = 1000000;
 
 static struct guest_config configs[2];
 static struct pcpu cpu;
+static struct vcpu vcpu;
 static const char *input; /* what the serial port still has to give */
 static char shown[65536];
 static size_t shown_len;
@@ -258,6 +260,12 @@ static void test_figures(void **state)
 	monitor_execute("cpus");
 	now += 400 * MSEC;
 	assert_says("cpus", 0, "  0   25%");
+	vcpu.vm = &vms[0];
+	vms[0].vcpu_count = 1;
+	vms[0].vcpus[0] = &vcpu;
+	assert_says("cpus", 0, "web/0 66%\n");
+	configs[0].cpus = 1;
+	assert_says("cpus", 0, "web/0 66% pinned\n");
 }
 
 static void test_editing(void **state)
