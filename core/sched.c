@@ -22,11 +22,12 @@ struct sched_cpu {
 	struct spinlock lock;  /* vcpus, weight: vCPUs are added from other CPUs */
 	struct vcpu *vcpus;    /* all that are placed here, in no order */
 	uint64_t weight;       /* of all of them */
-	uint64_t min_vruntime; /* the highest of those picked so far: where a new one starts */
+	uint64_t min_vruntime; /* how far the last of those that want the CPU is; never falls */
 	uint64_t slice_end;    /* TSC; of the vCPU picked last */
 	uint64_t timer;	       /* TSC that the timer is set to */
 	uint64_t run_ticks;    /* of all vCPUs that ran here */
 	bool yield;	       /* the vCPU picked last wants others to go first */
+	bool alone;	       /* nobody else could run when it was picked */
 	struct vm *work;       /* guests that this CPU builds or takes apart, a step a round */
 };
 
@@ -175,6 +176,13 @@ static uint64_t background_step(struct pcpu *cpu, uint64_t now)
 	return next;
 }
 
+/* Context: @vcpu has had the least time of those that want the CPU. */
+static void advance(struct sched_cpu *sched, const struct vcpu *vcpu)
+{
+	if (vcpu->vruntime > sched->min_vruntime)
+		sched->min_vruntime = vcpu->vruntime;
+}
+
 /*
  * A vCPU that slept for long starts up to a slice before the others, so that it runs at once; what
  * it has used meanwhile is not forgotten.
@@ -260,8 +268,8 @@ static struct vcpu *pick(struct pcpu *cpu, uint64_t now, uint64_t *wake_at)
 		*wake_at = sched->slice_end;
 	if (vcpu_deadline(best) < *wake_at)
 		*wake_at = vcpu_deadline(best);
-	if (best->vruntime > sched->min_vruntime)
-		sched->min_vruntime = best->vruntime;
+	sched->alone = runnable == 1;
+	advance(sched, best);
 	return best;
 }
 
@@ -279,6 +287,9 @@ static void run(struct pcpu *cpu, struct vcpu *vcpu)
 	vcpu->run_ticks += ran;
 	cpu->sched->run_ticks += ran;
 	vcpu->vruntime += ran / vcpu->vm->config->weight;
+	/* It may have run for long: who sleeps meanwhile has no right to as much. */
+	if (cpu->sched->alone)
+		advance(cpu->sched, vcpu);
 }
 
 void sched_get_figures(uint32_t cpu, struct sched_figures *figures)

@@ -15,6 +15,7 @@ unit_test_hypercall := $(tmem_sources) $(wildcard core/vm/hypercall*.c) tests/un
 unit_test_frames := core/frames.c
 unit_test_multiboot2 := boot/multiboot2.c
 unit_test_config := core/config.c core/words.c
+unit_test_sched :=
 unit_test_monitor := core/monitor.c core/monitor_commands.c core/console.c
 loader_sources := core/vm/loader.c core/vm/loader_common.c core/vm/bzimage.c core/vm/elf.c core/vm/pvh.c core/vm/multiboot1.c core/vm/memory_map.c core/vm/memory.c tests/unit/loader_host.c
 unit_test_bzimage := $(loader_sources)
