@@ -59,7 +59,7 @@ static void fill(void *dst, uint64_t value, uint64_t size)
  */
 static void *frame_give(struct tmem_page *page)
 {
-	struct tmem_shard *shard = page->object->shard;
+	struct tmem_shard *shard = tmem_page_shard(page);
 	struct tmem_client *client = shard->pool->client;
 	void *frame;
 
@@ -77,7 +77,7 @@ static void *frame_give(struct tmem_page *page)
 
 bool tmem_content_write(struct tmem_page *page, const void *src)
 {
-	struct tmem_client *client = page->object->shard->pool->client;
+	struct tmem_client *client = tmem_page_shard(page)->pool->client;
 	uint64_t content = tmem_content_scan(src);
 	void *frame = frame_of(page->content);
 

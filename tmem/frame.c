@@ -16,6 +16,7 @@ struct block {
 	enum tmem_frame_use use;    /* what its frames are taken for */
 	uint32_t free;		    /* set bits of the map */
 	uint64_t map[BITMAP_WORDS]; /* bit n: frame n is free; bit 0 is never set */
+	uint32_t owners[FRAMES];    /* tmem_frame_owner_set() */
 };
 
 _Static_assert(sizeof(struct block) <= TMEM_PAGE_SIZE, "a block's header fills its first frame");
@@ -159,10 +160,31 @@ void *tmem_frame_alloc(enum tmem_frame_use use, bool promised)
 	return frame;
 }
 
+static struct block *block_of(const void *frame)
+{
+	return (void *)((uintptr_t)frame & ~(uintptr_t)(TMEM_BLOCK_SIZE - 1));
+}
+
+/* A frame's number in its block. */
+static uint64_t number_of(const void *frame)
+{
+	return (uintptr_t)frame % TMEM_BLOCK_SIZE / TMEM_PAGE_SIZE;
+}
+
+void tmem_frame_owner_set(void *frame, uint32_t owner)
+{
+	block_of(frame)->owners[number_of(frame)] = owner;
+}
+
+uint32_t tmem_frame_owner(const void *frame)
+{
+	return block_of(frame)->owners[number_of(frame)];
+}
+
 void tmem_frame_free(void *frame, bool promise)
 {
-	struct block *block = (void *)((uintptr_t)frame & ~(uintptr_t)(TMEM_BLOCK_SIZE - 1));
-	uint64_t n = ((uintptr_t)frame - (uintptr_t)block) / TMEM_PAGE_SIZE;
+	struct block *block = block_of(frame);
+	uint64_t n = number_of(frame);
 
 	tmem_lock_acquire(&frames.lock);
 	block->map[n / WORD_BITS] |= 1ull << (n % WORD_BITS);

@@ -75,6 +75,13 @@ void tmem_frame_trim(void);
 /* Whether tmem_frame_trim() has work: a stepwise operation ends its step here. */
 bool tmem_frame_backlog(void);
 
+/*
+ * A word for each frame, for whoever has it: who uses the frame, to be found from its address.
+ * It has any value when the frame is taken. Context: as the user of the frame arranges.
+ */
+void tmem_frame_owner_set(void *frame, uint32_t owner);
+uint32_t tmem_frame_owner(const void *frame);
+
 /* Blocks taken from the host, and frames in them that are free. */
 void tmem_frame_stats(uint64_t *blocks, uint64_t *frames_free);
 

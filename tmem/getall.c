@@ -82,7 +82,7 @@ static bool is_taken(struct tmem_page *const *pages, unsigned int count,
 {
 	unsigned int i;
 
-	if (page->object->shard->pool->persistent)
+	if (tmem_page_shard(page)->pool->persistent)
 		return false;
 	for (i = 0; i < count && pages[i] != page; i++)
 		;
@@ -116,7 +116,7 @@ int64_t tmem_get_all(struct tmem_client *client, const struct tmem_get *gets, un
 	for (i = 0; i < count && !missing; i++)
 		tmem_content_read(pages[i], gets[i].page);
 	for (i = 0; i < count && !missing; i++)
-		if (!pages[i]->object->shard->pool->persistent)
+		if (!tmem_page_shard(pages[i])->pool->persistent)
 			tmem_page_drop(pages[i]);
 	shards_unlock(&locked);
 

@@ -23,7 +23,7 @@ static int64_t page_replace(struct tmem_page *page, const void *data)
 		tmem_page_drop(page);
 		return -TIDEPOOL_ENOSPC;
 	}
-	if (!page->object->shard->pool->persistent)
+	if (!tmem_page_shard(page)->pool->persistent)
 		tmem_page_renew(page);
 	return 0;
 }

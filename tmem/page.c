@@ -63,7 +63,7 @@ static bool page_evict(struct tmem_client *client, struct tmem_shard *held, void
 
 	for (tries = 0; link && tries < EVICT_TRIES; tries++, link = link->next) {
 		struct tmem_page *page = tmem_list_entry(link, struct tmem_page, order);
-		struct tmem_shard *shard = page->object->shard;
+		struct tmem_shard *shard = tmem_page_shard(page);
 
 		if (shard != held && !tmem_lock_try(&shard->lock))
 			continue;
@@ -222,7 +222,7 @@ struct tmem_page *tmem_page_create(struct tmem_shard *shard, uint64_t hash,
 
 void tmem_page_renew(struct tmem_page *page)
 {
-	struct tmem_client *client = page->object->shard->pool->client;
+	struct tmem_client *client = tmem_page_shard(page)->pool->client;
 
 	tmem_lock_acquire(&client->lock);
 	tmem_queue_remove(&client->order, &page->order);
@@ -232,7 +232,7 @@ void tmem_page_renew(struct tmem_page *page)
 
 void tmem_page_drop(struct tmem_page *page)
 {
-	struct tmem_client *client = page->object->shard->pool->client;
+	struct tmem_client *client = tmem_page_shard(page)->pool->client;
 
 	void *frame;
 

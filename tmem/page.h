@@ -37,6 +37,12 @@ struct tmem_page {
 _Static_assert(sizeof(struct tmem_object) <= TMEM_CELL_SIZE, "an object's record fits a cell");
 _Static_assert(sizeof(struct tmem_page) <= TMEM_CELL_SIZE, "a page's record fits a cell");
 
+/* A page's shard, which tells its pool and that its client. Context: shard lock held. */
+static inline struct tmem_shard *tmem_page_shard(const struct tmem_page *page)
+{
+	return page->object->shard;
+}
+
 /*
  * tmem_frame_reserve - take a charged frame, at the price of an ephemeral page if need be
  * @use:  what for; the frame of an evicted page serves any

@@ -60,7 +60,7 @@ static bool page_write(struct tmem_page *page, const struct tmem_span *span, con
 	if (!content)
 		return false;
 	__builtin_memcpy(content + span->offset, data + span->at, span->length);
-	if (!page->object->shard->pool->persistent)
+	if (!tmem_page_shard(page)->pool->persistent)
 		tmem_page_renew(page);
 	return true;
 }
