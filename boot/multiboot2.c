@@ -87,8 +87,9 @@ static int add_range(struct boot_info *info, const struct boot_range *range, con
 
 	if (info->range_count > 0) {
 		last = &info->ranges[info->range_count - 1];
+		/* Never all of 2^64, whose size has no room; nor around its end. */
 		if (last->kind == range->kind && last->base + last->size == range->base &&
-		    last->base + last->size > last->base) {
+		    last->base + last->size > last->base && last->size + range->size > last->size) {
 			last->size += range->size;
 			return 0;
 		}

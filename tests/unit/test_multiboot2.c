@@ -349,6 +349,17 @@ static void test_memory_map(void **state)
 	build_end();
 	assert_refused("beyond 2^64");
 
+	/* Neighbours are one range, but not when its size would be 2^64. */
+	build_begin();
+	build_mmap((struct multiboot2_mmap_entry[]){{0, 1ull << 63, 2, 0},
+						    {1ull << 63, 1ull << 63, 2, 0}},
+		   2, sizeof(entry));
+	build_end();
+	assert_int_equal(parse(), 0);
+	assert_int_equal(info.range_count, 2);
+	assert_int_equal(info.ranges[0].size, 1ull << 63);
+	assert_int_equal(info.ranges[1].size, 1ull << 63);
+
 	for (unsigned int i = 0; i < BOOT_MAX_RANGES + 1; i++)
 		many[i] = (struct multiboot2_mmap_entry){i * 0x10000ull, 0x1000, 1, 0};
 	build_begin();
