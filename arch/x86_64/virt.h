@@ -214,6 +214,14 @@ struct virt_ops {
 	 * Also ends an interrupt shadow.
 	 */
 	void (*skip_insn)(struct vcpu *vcpu, unsigned int len);
+	/*
+	 * end_step - one step of a repeated instruction is done, RIP stays: ends an interrupt
+	 * shadow, raises the single-step trap.
+	 */
+	void (*end_step)(struct vcpu *vcpu);
+	/* set_rflags - the arithmetic flags that an emulated instruction leaves; nothing else
+	 * changes. */
+	void (*set_rflags)(struct vcpu *vcpu, uint64_t rflags);
 
 	/* inject_exception - at the next entry. @error_code: -1 for vectors without one. */
 	void (*inject_exception)(struct vcpu *vcpu, uint8_t vector, int64_t error_code);

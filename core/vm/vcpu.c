@@ -128,6 +128,15 @@ static enum after_exit handle_pause(struct vcpu *vcpu)
 	return LEAVE;
 }
 
+static enum after_exit handle_string_io(struct vcpu *vcpu)
+{
+	int len = string_io_emulate(vcpu);
+
+	if (len > 0)
+		virt->skip_insn(vcpu, (unsigned int)len);
+	return STAY;
+}
+
 static enum after_exit handle_io(struct vcpu *vcpu)
 {
 	uint64_t *rax = &vcpu->arch.gpr[RAX];
@@ -136,7 +145,7 @@ static enum after_exit handle_io(struct vcpu *vcpu)
 	uint64_t mask = size == 4 ? UINT32_MAX : BIT(size * 8) - 1;
 
 	if (vcpu->exit.io.string)
-		return stop_guest(vcpu, "string I/O instruction, which is not offered,");
+		return handle_string_io(vcpu);
 	if (!vcpu->exit.io.in)
 		bus_io_write(vcpu, port, size, (uint32_t)(*rax & mask));
 	else if (size == 4) /* a 32-bit result clears the upper half */

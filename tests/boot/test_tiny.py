@@ -19,11 +19,12 @@ def results(output: str) -> dict[str, str]:
 
 
 def test_guests_side_by_side(machine_type: type[Machine]) -> None:
-    """The ABI, bad arguments, a full store, interrupts and the processor's face, all at once."""
+    """The ABI, bad arguments, a full store, interrupts, string I/O and the processor's face, all at once."""
     modules = [
         tiny("abi"),
         tiny("badargs"),
         tiny("irq"),
+        tiny("strings"),
         tiny("cpu"),
         tiny("full", words="memory=16M tmem=4M"),
         tiny("vector", "seed=1 rounds=3", name="vector1"),
@@ -31,7 +32,7 @@ def test_guests_side_by_side(machine_type: type[Machine]) -> None:
     ]
     with machine_type(modules, limit=90) as machine:
         output = machine.wait_end()
-    names = ("abi", "badargs", "irq", "cpu", "full", "vector1", "vector2")
+    names = ("abi", "badargs", "irq", "strings", "cpu", "full", "vector1", "vector2")
     assert results(output) == dict.fromkeys(names, "Success")
 
 
@@ -39,7 +40,6 @@ def test_guests_side_by_side(machine_type: type[Machine]) -> None:
 ENDS = {
     "triple": "triple fault",
     "hltoff": "halted with interrupts off",
-    "outs": "string I/O",
     "mmio": "access to no memory",
     "jump": "access to no memory",
 }

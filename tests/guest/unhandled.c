@@ -32,14 +32,6 @@ static void halt_for_ever(void)
 	__asm__ volatile("cli; hlt");
 }
 
-static void string_output(void)
-{
-	static const char text[] = "x";
-	const char *from = text;
-
-	__asm__ volatile("outsb" : "+S"(from) : "d"(0x80) : "memory");
-}
-
 /* An instruction that no driver uses on a device, where there is no device. */
 static void exotic_mmio(void)
 {
@@ -72,9 +64,9 @@ static const struct {
 	const char *word;
 	void (*act)(void);
 } acts[] = {
-	{"triple", triple_fault},     {"hltoff", halt_for_ever}, {"outs", string_output},
-	{"mmio", exotic_mmio},	      {"jump", jump_to_nowhere}, {"reset", acpi_reset},
-	{"keyboard", keyboard_reset}, {"cf9", chipset_reset},
+	{"triple", triple_fault},  {"hltoff", halt_for_ever}, {"mmio", exotic_mmio},
+	{"jump", jump_to_nowhere}, {"reset", acpi_reset},     {"keyboard", keyboard_reset},
+	{"cf9", chipset_reset},
 };
 
 void test_main(void)

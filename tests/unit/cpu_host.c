@@ -31,6 +31,7 @@ void host_reset(uint32_t vcpus)
 	memset(ram, 0, sizeof(ram));
 	tsc_khz = HOST_TSC_KHZ;
 	host.now = HOST_START;
+	host.fault = -1;
 	host.cpuid = host_cpuid_intel;
 	host_vm.memory = HOST_RAM;
 	host_vm.block_count = HOST_BLOCKS;
@@ -171,6 +172,31 @@ static uint64_t get_efer(struct vcpu *vcpu)
 	return host.state.efer;
 }
 
+static void set_rflags(struct vcpu *vcpu, uint64_t rflags)
+{
+	(void)vcpu;
+	host.state.rflags = rflags;
+}
+
+static uint64_t get_base(struct vcpu *vcpu, enum segment seg)
+{
+	(void)vcpu;
+	return host.state.seg[seg].base;
+}
+
+static void end_step(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	host.steps_ended++;
+}
+
+static void inject_exception(struct vcpu *vcpu, uint8_t vector, int64_t error_code)
+{
+	(void)vcpu;
+	host.fault = vector;
+	host.fault_code = error_code;
+}
+
 static void set_tsc_offset(struct vcpu *vcpu)
 {
 	(void)vcpu;
@@ -183,6 +209,10 @@ static const struct virt_ops ops = {
 	.get_paging = get_paging,
 	.set_efer = set_efer,
 	.get_efer = get_efer,
+	.get_base = get_base,
+	.set_rflags = set_rflags,
+	.end_step = end_step,
+	.inject_exception = inject_exception,
 	.set_tsc_offset = set_tsc_offset,
 };
 
@@ -244,6 +274,28 @@ void bus_mmio_write(struct vcpu *vcpu, gpa_t gpa, unsigned int size, uint64_t va
 {
 	(void)vcpu;
 	log_access(gpa, size, true, value);
+}
+
+/* A port of bytes: what is written is kept, and read in the same order from the start. */
+uint32_t bus_io_read(struct vcpu *vcpu, uint16_t port, unsigned int size)
+{
+	uint32_t value = 0;
+
+	(void)vcpu;
+	if (port != HOST_PORT)
+		abort();
+	memcpy(&value, host.ports_written + host.ports_count, size);
+	host.ports_count += size;
+	return value;
+}
+
+void bus_io_write(struct vcpu *vcpu, uint16_t port, unsigned int size, uint32_t value)
+{
+	(void)vcpu;
+	if (port != HOST_PORT || value >> (size * 8 - 1) > 1)
+		abort();
+	memcpy(host.ports_written + host.ports_count, &value, size);
+	host.ports_count += size;
 }
 
 /* The local APIC takes everything: its own checks are its own tests' matter. */

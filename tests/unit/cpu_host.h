@@ -20,6 +20,8 @@
 #define HOST_START    1000000ull  /* host TSC at policy_init() */
 #define HOST_ARCH_CAP UINT64_MAX  /* the host's IA32_ARCH_CAPABILITIES */
 
+#define HOST_PORT 0x80u
+
 #define HOST_VENDOR_INTEL                                                                          \
 	{                                                                                          \
 		0x1f, 0x756e6547, 0x6c65746e, 0x49656e69                                           \
@@ -53,7 +55,12 @@ struct host {
 	uint64_t saved_xcr0, restored_xcr0; /* XCR0 at that time */
 	unsigned int pointers_forgotten;    /* host_fpu_forget_pointers() */
 	uint64_t bus_value;		    /* what devices answer */
-	struct host_access log[4];	    /* accesses to devices */
+	char ports_written[256];  /* bytes that went to HOST_PORT, then those read from it */
+	unsigned int ports_count; /* accesses to ports */
+	int fault;		  /* vector of the exception injected; -1: none */
+	int64_t fault_code;
+	unsigned int steps_ended;  /* virt->end_step() */
+	struct host_access log[4]; /* accesses to devices */
 	unsigned int accesses;
 };
 

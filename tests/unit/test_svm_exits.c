@@ -301,6 +301,15 @@ static void test_single_step_over_an_emulated_instruction(void **state)
 	svm_skip_insn(&vcpu, 2);
 	assert_int_equal(vmcb->control.event_inj, EVENT_VALID | EVENT_TYPE_EXCEPTION | VECTOR_DB);
 	assert_int_equal(vmcb->save.dr6, DR6_INIT | DR6_BS);
+
+	/* An element of a repeated one: the same, but RIP stays. */
+	vmcb->control.event_inj = 0;
+	vmcb->control.interrupt_shadow = INTERRUPT_SHADOW;
+	vmcb->save.rip = 0x1000;
+	svm_end_step(&vcpu);
+	assert_int_equal(vmcb->save.rip, 0x1000);
+	assert_int_equal(vmcb->control.interrupt_shadow, 0);
+	assert_int_equal(vmcb->control.event_inj, EVENT_VALID | EVENT_TYPE_EXCEPTION | VECTOR_DB);
 }
 
 static void test_interrupts(void **state)

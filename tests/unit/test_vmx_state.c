@@ -147,6 +147,32 @@ static void pae_entries_are_loaded_and_checked(void **state)
 
 /* ---- skipping ---- */
 
+/* As for an element of a repeated string instruction. */
+static void a_step_ends_the_shadow_and_leaves_rip(void **state)
+{
+	(void)state;
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, INTERRUPTIBILITY_STI | INTERRUPTIBILITY_NMI);
+	vmx_end_step(&vcpu);
+	assert_int_equal(vmread(VMCS_GUEST_RIP), 0x1000);
+	assert_int_equal(vmread(VMCS_GUEST_INTERRUPTIBILITY), INTERRUPTIBILITY_NMI);
+	assert_int_equal(vmread(VMCS_GUEST_PENDING_DEBUG), 0);
+	vmx_set_rflags(&vcpu, RFLAGS_RESERVED | RFLAGS_TF);
+	vmx_end_step(&vcpu);
+	assert_int_equal(vmread(VMCS_GUEST_PENDING_DEBUG), DEBUG_BS);
+}
+
+static void a_page_fault_brings_its_address(void **state)
+{
+	(void)state;
+	vcpu.arch.cr2 = 0x1234;
+	vmx_inject_exception(&vcpu, VECTOR_GP, 0);
+	assert_int_equal(host_cr2, 0);
+	vcpu.arch.event = 0;
+	vmx_inject_exception(&vcpu, VECTOR_PF, 2);
+	assert_int_equal(host_cr2, 0x1234);
+	assert_int_equal(vcpu.arch.event_error, 2);
+}
+
 static void skipping_moves_rip_and_ends_the_shadow(void **state)
 {
 	(void)state;
@@ -262,6 +288,8 @@ int main(void)
 		cmocka_unit_test_setup(combinations_that_the_manual_forbids_are_refused, setup),
 		cmocka_unit_test_setup(paging_switches_long_mode, setup),
 		cmocka_unit_test_setup(pae_entries_are_loaded_and_checked, setup),
+		cmocka_unit_test_setup(a_step_ends_the_shadow_and_leaves_rip, setup),
+		cmocka_unit_test_setup(a_page_fault_brings_its_address, setup),
 		cmocka_unit_test_setup(skipping_moves_rip_and_ends_the_shadow, setup),
 		cmocka_unit_test_setup(rip_wraps_in_32_bit_code_only, setup),
 		cmocka_unit_test_setup(state_comes_back_as_it_was_set, setup),

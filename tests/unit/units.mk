@@ -47,7 +47,8 @@ unit_test_cpuid := $(vcpu_sources)
 unit_test_cpuid_xcr0 := $(vcpu_sources)
 unit_test_msr := $(vcpu_sources)
 unit_test_decode := arch/x86_64/vcpu/decode.c
-unit_test_decode_mmio := $(addprefix arch/x86_64/vcpu/,decode.c mmio.c walk.c) tests/unit/cpu_host.c
+unit_test_decode_mmio := $(addprefix arch/x86_64/vcpu/,decode.c fetch.c mmio.c walk.c) tests/unit/cpu_host.c
+unit_test_string_io := $(addprefix arch/x86_64/vcpu/,fetch.c string_io.c walk.c) tests/unit/cpu_host.c
 unit_test_walk := arch/x86_64/vcpu/walk.c tests/unit/cpu_host.c
 
 unit_test_console := core/console.c

@@ -21,6 +21,7 @@
 #define cpuid_ecx hw_cpuid_ecx
 #define cpuid_edx hw_cpuid_edx
 #define read_cr2  hw_read_cr2
+#define write_cr2 hw_write_cr2
 #define read_cr4  hw_read_cr4
 #define read_dr6  hw_read_dr6
 #define write_dr6 hw_write_dr6
@@ -33,6 +34,7 @@
 #undef cpuid_ecx
 #undef cpuid_edx
 #undef read_cr2
+#undef write_cr2
 #undef read_cr4
 #undef read_dr6
 #undef write_dr6
@@ -51,7 +53,7 @@
 static uint64_t host_fields[HOST_FIELDS];
 static uint64_t host_msrs[HOST_MSRS], host_feature_control;
 static struct cpuid_regs host_cpuid_1, host_cpuid_7, host_cpuid_d_1, host_cpuid_80000001;
-static uint64_t host_cr4, host_dr6;
+static uint64_t host_cr2, host_cr4, host_dr6;
 static unsigned int host_invvpids, host_writes;
 static struct pcpu host_cpu;
 static char host_messages[8192];
@@ -134,7 +136,12 @@ static inline uint32_t cpuid_edx(uint32_t leaf, uint32_t subleaf)
 
 static inline uint64_t read_cr2(void)
 {
-	return 0;
+	return host_cr2;
+}
+
+static inline void write_cr2(uint64_t value)
+{
+	host_cr2 = value;
 }
 
 static inline uint64_t read_cr4(void)

@@ -9,6 +9,17 @@
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/cpu/cpu.h"
 
+void svm_end_step(struct vcpu *vcpu)
+{
+	struct vmcb *vmcb = vmcb_of(vcpu);
+
+	vmcb->control.interrupt_shadow = 0;
+	if (vmcb->save.rflags & RFLAGS_TF) {
+		vmcb->save.dr6 |= DR6_BS;
+		svm_inject_exception(vcpu, VECTOR_DB, -1);
+	}
+}
+
 void svm_skip_insn(struct vcpu *vcpu, unsigned int len)
 {
 	struct vmcb *vmcb = vmcb_of(vcpu);
@@ -17,12 +28,7 @@ void svm_skip_insn(struct vcpu *vcpu, unsigned int len)
 		vmcb->save.rip += len;
 	else
 		vmcb->save.rip = svm_of(vcpu)->next_rip;
-	vmcb->control.interrupt_shadow = 0;
-	if (vmcb->save.rflags &
-	    RFLAGS_TF) { /* the instruction is over: its single-step trap is due */
-		vmcb->save.dr6 |= DR6_BS;
-		svm_inject_exception(vcpu, VECTOR_DB, -1);
-	}
+	svm_end_step(vcpu); /* a single-step trap is due when the instruction is over */
 }
 
 /*

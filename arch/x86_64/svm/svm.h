@@ -90,6 +90,7 @@ void svm_get_state(struct vcpu *vcpu, struct vcpu_state *state);
 void svm_set_state(struct vcpu *vcpu, const struct vcpu_state *state);
 void svm_get_paging(struct vcpu *vcpu, struct vcpu_paging *paging);
 void svm_set_efer(struct vcpu *vcpu, uint64_t efer);
+void svm_set_rflags(struct vcpu *vcpu, uint64_t rflags);
 uint64_t svm_get_efer(struct vcpu *vcpu);
 uint64_t svm_get_base(struct vcpu *vcpu, enum segment seg);
 void svm_set_base(struct vcpu *vcpu, enum segment seg, uint64_t base);
@@ -108,6 +109,7 @@ void svm_decode_exit(struct vcpu *vcpu);
 
 /* inject.c */
 void svm_skip_insn(struct vcpu *vcpu, unsigned int len);
+void svm_end_step(struct vcpu *vcpu);
 void svm_inject_exception(struct vcpu *vcpu, uint8_t vector, int64_t error_code);
 bool svm_irq_ready(struct vcpu *vcpu);
 void svm_inject_irq(struct vcpu *vcpu, uint8_t vector);

@@ -214,6 +214,11 @@ void svm_set_efer(struct vcpu *vcpu, uint64_t efer)
 	svm_of(vcpu)->unchecked = true;
 }
 
+void svm_set_rflags(struct vcpu *vcpu, uint64_t rflags)
+{
+	vmcb_of(vcpu)->save.rflags = rflags;
+}
+
 uint64_t svm_get_efer(struct vcpu *vcpu)
 {
 	return vmcb_of(vcpu)->save.efer & ~EFER_SVME;

@@ -4,8 +4,8 @@
  */
 #include "arch/x86_64/cpu/cpu.h"
 #include "arch/x86_64/vcpu/decode.h"
+#include "arch/x86_64/vcpu/fetch.h"
 #include "arch/x86_64/vcpu/policy.h"
-#include "arch/x86_64/vcpu/walk.h"
 #include "arch/x86_64/virt.h"
 #include "core/dev/bus.h"
 #include "core/errno.h"
@@ -13,50 +13,7 @@
 #include "core/vm/vcpu.h"
 #include "core/vm/vm.h"
 
-#define CS_ATTR_LONG	BIT(13)
-#define CS_ATTR_DEFAULT BIT(14)
-
 #define RFLAGS_ARITHMETIC (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
-
-static enum insn_mode code_mode(const struct vcpu_paging *paging)
-{
-	if (paging->efer & EFER_LMA && paging->cs_attr & CS_ATTR_LONG)
-		return INSN_MODE_64;
-	return paging->cs_attr & CS_ATTR_DEFAULT ? INSN_MODE_32 : INSN_MODE_16;
-}
-
-/* Copies up to @size instruction bytes, at most to the end of the page. Returns how many. */
-static size_t fetch_in_page(const struct vm *vm, const struct vcpu_paging *paging, gva_t gva,
-			    uint8_t *bytes, size_t size)
-{
-	const struct walk_access access = {.fetch = true, .user = paging->cpl == 3};
-	size_t left = PAGE_SIZE - (gva & (PAGE_SIZE - 1));
-	uint32_t error_code;
-	gpa_t gpa;
-
-	if (size > left)
-		size = left;
-	if (walk_tables(vm, paging, gva, access, &gpa, &error_code) < 0 ||
-	    vm_read_guest(vm, gpa, bytes, size) < 0)
-		return 0;
-	return size;
-}
-
-/* Copies the guest's instruction, once: it may be changing. Returns the bytes found. */
-static size_t fetch(struct vcpu *vcpu, const struct vcpu_paging *paging, enum insn_mode mode,
-		    uint8_t bytes[INSN_MAX])
-{
-	gva_t gva = paging->rip;
-	size_t count;
-
-	if (mode != INSN_MODE_64)
-		gva = (uint32_t)(paging->cs_base + paging->rip);
-	count = fetch_in_page(vcpu->vm, paging, gva, bytes, INSN_MAX);
-	if (count > 0 && count < INSN_MAX)
-		count += fetch_in_page(vcpu->vm, paging, gva + count, bytes + count,
-				       INSN_MAX - count);
-	return count;
-}
 
 static uint64_t low_bytes(uint64_t value, unsigned int size)
 {
@@ -138,11 +95,10 @@ static uint64_t flags_of(enum insn_op op, uint64_t a, uint64_t b, uint64_t resul
 
 static void write_flags(struct vcpu *vcpu, uint64_t flags)
 {
-	struct vcpu_state state;
+	struct vcpu_paging paging;
 
-	virt->get_state(vcpu, &state);
-	state.rflags = (state.rflags & ~RFLAGS_ARITHMETIC) | flags;
-	virt->set_state(vcpu, &state);
+	virt->get_paging(vcpu, &paging);
+	virt->set_rflags(vcpu, (paging.rflags & ~RFLAGS_ARITHMETIC) | flags);
 }
 
 static void execute_arithmetic(struct vcpu *vcpu, const struct insn *insn, gpa_t gpa)
@@ -199,11 +155,11 @@ int mmio_emulate(struct vcpu *vcpu)
 	if (vcpu->exit.mmio.fetch)
 		return -EINVAL;
 	virt->get_paging(vcpu, &paging);
-	mode = code_mode(&paging);
+	mode = insn_mode(&paging);
 	if (vcpu->exit.mmio.insn_count)
 		err = insn_decode(vcpu->exit.mmio.insn, vcpu->exit.mmio.insn_count, mode, &insn);
 	if (err == -EAGAIN) {
-		count = fetch(vcpu, &paging, mode, bytes);
+		count = insn_fetch(vcpu->vm, &paging, bytes);
 		err = insn_decode(bytes, count, mode, &insn);
 	}
 	if (err == -EAGAIN)

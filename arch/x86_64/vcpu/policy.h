@@ -48,6 +48,15 @@ void fpu_unload(struct vcpu *vcpu);
 int mmio_emulate(struct vcpu *vcpu);
 
 /*
+ * string_io_emulate - carry out the INS or OUTS that made an EXIT_IO, through core/dev/bus.h
+ *
+ * Returns the instruction's length (the caller skips it), or 0: the guest executes it again, or an
+ * exception was injected. A repeated instruction goes on like that: its registers say how far it
+ * is. Bounded: 64 elements. Context: loaded, vm->lock not held.
+ */
+int string_io_emulate(struct vcpu *vcpu);
+
+/*
  * guest_translate - walk the guest's page tables
  * Returns 0 and *gpa, or -EFAULT with *error_code as a #PF would push. Reads only guest RAM.
  */

@@ -14,6 +14,8 @@
 #define ENTRY_PRESENT  BIT(0)
 #define ENTRY_WRITE    BIT(1)
 #define ENTRY_USER     BIT(2)
+#define ENTRY_ACCESSED BIT(5)
+#define ENTRY_DIRTY    BIT(6)
 #define ENTRY_LARGE    BIT(7)
 #define ENTRY_NX       BIT(63)
 #define ENTRY_ADDRESS  0x000ffffffffff000ull
@@ -69,6 +71,21 @@ static uint64_t read_entry(const struct vm *vm, gpa_t gpa, unsigned int size)
 	return __atomic_load_n((const uint64_t *)host, __ATOMIC_RELAXED);
 }
 
+/* Sets bits in an entry that still holds @old. Returns false when it does not. */
+static bool set_bits(const struct vm *vm, gpa_t gpa, unsigned int size, uint64_t old, uint64_t bits)
+{
+	void *host = vm_gpa_to_host(vm, gpa);
+	uint32_t old32 = (uint32_t)old;
+
+	if ((old | bits) == old)
+		return true;
+	if (size == 4)
+		return __atomic_compare_exchange_n((uint32_t *)host, &old32, (uint32_t)(old | bits),
+						   false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n((uint64_t *)host, &old, old | bits, false,
+					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
 static bool page_allows(const struct walk *walk)
 {
 	const struct vcpu_paging *paging = walk->paging;
@@ -120,9 +137,11 @@ static int walk_levels(struct walk *walk, const struct walk_mode *mode, gpa_t ta
 		unsigned int shift = PAGE_SHIFT + (level - 1) * mode->index_bits;
 		bool top = mode->pae_top && level == mode->levels;
 		uint64_t index = gva >> shift & (top ? 3 : BIT(mode->index_bits) - 1);
-		uint64_t entry = read_entry(walk->vm, table + index * mode->entry_size,
-					    mode->entry_size);
+		gpa_t place = table + index * mode->entry_size;
+		uint64_t entry = read_entry(walk->vm, place, mode->entry_size);
 		bool large = entry & ENTRY_LARGE && mode->large_levels & BIT(level);
+		bool last = large || level == 1;
+		uint64_t marks = ENTRY_ACCESSED;
 
 		if (!(entry & ENTRY_PRESENT))
 			return fault(walk, 0, error_code);
@@ -133,9 +152,14 @@ static int walk_levels(struct walk *walk, const struct walk_mode *mode, gpa_t ta
 			walk->user &= !!(entry & ENTRY_USER);
 			walk->nx |= mode->nx && entry & ENTRY_NX;
 		}
-		if (large || level == 1) {
-			if (!page_allows(walk))
-				return fault(walk, PF_PRESENT, error_code);
+		if (last && !page_allows(walk))
+			return fault(walk, PF_PRESENT, error_code);
+		if (last && walk->access.write)
+			marks |= ENTRY_DIRTY;
+		if (walk->access.mark && !top &&
+		    !set_bits(walk->vm, place, mode->entry_size, entry, marks))
+			return -EAGAIN;
+		if (last) {
 			*gpa = page_address(mode, entry, shift, gva);
 			return 0;
 		}

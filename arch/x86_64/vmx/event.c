@@ -97,6 +97,8 @@ void vmx_inject_exception(struct vcpu *vcpu, uint8_t vector, int64_t error_code)
 			error_code = 0;
 		}
 	}
+	if (vector == VECTOR_PF)
+		write_cr2(arch->cr2);
 	arch->event = EVENT_VALID | EVENT_TYPE_EXCEPTION | vector;
 	/* Real mode pushes no error codes, and the processor refuses one there. */
 	if (error_code >= 0 && vmread(VMCS_GUEST_CR0) & CR0_PE) {

@@ -150,6 +150,18 @@ void vmx_end_shadow(void)
 		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | DEBUG_BS);
 }
 
+void vmx_end_step(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	vmx_end_shadow();
+}
+
+void vmx_set_rflags(struct vcpu *vcpu, uint64_t rflags)
+{
+	(void)vcpu;
+	vmwrite(VMCS_GUEST_RFLAGS, rflags);
+}
+
 void vmx_skip_insn(struct vcpu *vcpu, unsigned int len)
 {
 	uint64_t from = vmread(VMCS_GUEST_RIP);

@@ -108,6 +108,9 @@ uint64_t vmx_get_base(struct vcpu *vcpu, enum segment seg);
 void vmx_set_base(struct vcpu *vcpu, enum segment seg, uint64_t base);
 void vmx_skip_insn(struct vcpu *vcpu, unsigned int len);
 
+void vmx_end_step(struct vcpu *vcpu);
+void vmx_set_rflags(struct vcpu *vcpu, uint64_t rflags);
+
 /* vmx_end_shadow - end blocking by STI or MOV SS, as the end of an instruction does. */
 void vmx_end_shadow(void);
 
