@@ -43,6 +43,9 @@ HV_C    := $(filter-out arch/x86_64/asm_offsets.c,$(wildcard $(addsuffix /*.c,$(
 HV_S    := $(wildcard $(addsuffix /*.S,$(HV_DIRS)))
 HV_OBJS := $(HV_C:%.c=$(HV)/%.o) $(HV_S:%.S=$(HV)/%.S.o) $(HV)/font.o
 
+# The one library in the image, out of Debian's liblz4-dev: arch/x86_64/cpu/lz4.c says what it needs.
+LZ4 := $(shell $(CC) -print-file-name=liblz4.a)
+
 # Offsets of C structs for assembly, read out of the compiler's own output.
 $(HV)/asm_offsets.h: arch/x86_64/asm_offsets.c
 	@mkdir -p $(@D)
@@ -81,10 +84,10 @@ $(HV)/symbols0.o: tools/gen_symbols.py
 
 $(ELF): linker.ld $(HV_OBJS) $(HV)/symbols0.o tools/gen_symbols.py
 	$(call say,LD,$@)
-	$(Q)$(LD) $(LDFLAGS) -T linker.ld -o $(HV)/pass1.elf $(HV_OBJS) $(HV)/symbols0.o
+	$(Q)$(LD) $(LDFLAGS) -T linker.ld -o $(HV)/pass1.elf $(HV_OBJS) $(HV)/symbols0.o $(LZ4)
 	$(Q)nm -n $(HV)/pass1.elf | $(PYTHON) tools/gen_symbols.py > $(HV)/symbols.S
 	$(Q)$(CC) -c -o $(HV)/symbols.o $(HV)/symbols.S
-	$(Q)$(LD) $(LDFLAGS) -T linker.ld -o $@ $(HV_OBJS) $(HV)/symbols.o
+	$(Q)$(LD) $(LDFLAGS) -T linker.ld -o $@ $(HV_OBJS) $(HV)/symbols.o $(LZ4)
 
 -include $(HV)/asm_offsets.d $(HV_OBJS:.o=.d)
 
@@ -105,7 +108,7 @@ UNIT_TESTS := $(patsubst unit_%,$(UNIT)/%,$(filter unit_test_%,$(.VARIABLES)))
 $(UNIT)/test_%: tests/unit/test_%.c $$(unit_test_$$*) Makefile tests/unit/units.mk
 	@mkdir -p $(@D)
 	$(call say,UNIT,$<)
-	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $< $(unit_test_$*) -lcmocka -lpthread
+	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $< $(unit_test_$*) -lcmocka -lpthread $(LZ4)
 
 -include $(UNIT_TESTS:=.d)
 

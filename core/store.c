@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/store.h"
 #include "arch/x86_64/cpu/copy.h"
+#include "arch/x86_64/cpu/lz4.h"
 #include "arch/x86_64/cpu/platform.h"
 #include "core/console.h"
 #include "core/errno.h"
@@ -53,6 +54,8 @@ int store_init(void)
 		.block_free = store_block_free,
 		.page_put = copy_page_past_cache,
 		.page_get = copy_page_cached,
+		.compress = lz4_compress,
+		.decompress = lz4_decompress,
 		.relax = store_relax,
 		.hash_seed = {platform_random(), platform_random()},
 	};

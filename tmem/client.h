@@ -11,6 +11,7 @@
 #include <tidepool/abi.h>
 
 #include "tmem/frame.h"
+#include "tmem/grain.h"
 #include "tmem/list.h"
 #include "tmem/lock.h"
 #include "tmem/tmem.h"
@@ -46,8 +47,9 @@ struct tmem_client {
 	uint64_t open_pools;
 	struct tmem_list cells; /* frames of cells, some of them free: tmem/cell.c */
 	struct tmem_queue
-		order;	       /* struct tmem_page.order: ephemeral pages, least recent put first */
-	struct tmem_link link; /* in tmem_store.clients */
+		order; /* struct tmem_page.order: ephemeral pages, least recent put first */
+	struct tmem_grains grains; /* compressed pages' data */
+	struct tmem_link link;	   /* in tmem_store.clients */
 	struct tmem_counters counters;
 	/* A pool's frame stays once it was made, for the next pool of that id: tmem/pool.c. */
 	struct tmem_pool *pools[TIDEPOOL_MAX_POOLS];

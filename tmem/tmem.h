@@ -31,6 +31,9 @@
  * @page_put:	 copies one page between 4 KiB-aligned, non-overlapping buffers, into the store: the
  *		 target will not be read soon.
  * @page_get:	 likewise, out of the store: the target will be read soon.
+ * @compress:	 makes a page smaller, into @dst; returns how many bytes, or 0: more than @cap.
+ * @decompress:	 makes the page of @size such bytes again; what others write to @dst meanwhile may
+ *end up there, no more. Neither needs memory.
  * @relax:	 a pause inside a spin loop.
  * @hash_seed:	 128 random bits, drawn at boot and shown to nobody: the index is keyed with them,
  *		 so that a guest cannot choose keys that collide.
@@ -40,6 +43,8 @@ struct tmem_host {
 	void (*block_free)(void *block);
 	void (*page_put)(void *dst, const void *src);
 	void (*page_get)(void *dst, const void *src);
+	uint32_t (*compress)(void *dst, uint32_t cap, const void *src);
+	void (*decompress)(void *dst, const void *src, uint32_t size);
 	void (*relax)(void);
 	uint64_t hash_seed[2];
 };

@@ -7,6 +7,7 @@
 #include <x86intrin.h>
 
 #include "arch/x86_64/cpu/copy.h"
+#include "arch/x86_64/cpu/lz4.h"
 #include "tests/bench/store_host.h"
 
 #define WORDS (TMEM_PAGE_SIZE / sizeof(uint64_t))
@@ -74,6 +75,8 @@ static const struct tmem_host full_host = {
 	.block_free = block_free,
 	.page_put = copy_page_past_cache,
 	.page_get = copy_page_cached,
+	.compress = lz4_compress,
+	.decompress = lz4_decompress,
 	.relax = relax,
 	.hash_seed = {0x0123456789abcdefull, 0xfedcba9876543210ull},
 };

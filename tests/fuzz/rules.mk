@@ -15,7 +15,7 @@ FUZZ_CFLAGS   := -std=gnu11 -g -O1 -Wall -Wextra -Werror -I. -Iinclude \
 		 -fsanitize-coverage-ignorelist=tests/fuzz/uninstrumented.txt
 FUZZ_OPTIONS  := -timeout=20 -rss_limit_mb=2048 -print_final_stats=1
 
-fuzz_store    := $(wildcard tmem/*.c) tests/unit/model.c tests/fuzz/store_host.c
+fuzz_store    := $(wildcard tmem/*.c) tests/unit/model.c tests/fuzz/store_host.c $(lz4_sources)
 fuzz_bootinfo := $(unit_test_multiboot2)
 fuzz_config   := $(unit_test_config)
 fuzz_loader   := $(loader_sources)
@@ -25,7 +25,7 @@ fuzz_insn     := $(unit_test_decode_mmio)
 $(FUZZ)/fuzz_%: tests/fuzz/fuzz_%.c $$(fuzz_$$*) tests/fuzz/rules.mk
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
-	$(Q)clang $(FUZZ_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $(filter %.c,$^) -lcmocka
+	$(Q)clang $(FUZZ_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $(filter %.c,$^) -lcmocka $(LZ4)
 
 -include $(addprefix $(FUZZ)/fuzz_,$(addsuffix .d,$(FUZZ_TARGETS)))
 

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "arch/x86_64/cpu/lz4.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/store_host.h"
 
@@ -55,6 +56,8 @@ void fuzz_host_start(unsigned int count)
 		.block_free = block_free,
 		.page_put = page_copy,
 		.page_get = page_copy,
+		.compress = lz4_compress,
+		.decompress = lz4_decompress,
 		.relax = relax,
 		.hash_seed = {0x0123456789abcdefull, 0xfedcba9876543210ull},
 	};

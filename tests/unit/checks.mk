@@ -11,7 +11,7 @@ COVERAGE_CFLAGS := $(filter-out -fsanitize% -fno-sanitize%,$(UNIT_CFLAGS)) -O0 -
 $(COVERAGE)/test_%: tests/unit/test_%.c $$(unit_test_$$*) tests/unit/checks.mk tests/unit/units.mk
 	@mkdir -p $(@D)
 	$(call say,COV,$<)
-	$(Q)$(CC) $(COVERAGE_CFLAGS) -o $@ $(filter %.c,$^) -lcmocka -lpthread
+	$(Q)$(CC) $(COVERAGE_CFLAGS) -o $@ $(filter %.c,$^) -lcmocka -lpthread $(LZ4)
 
 # Prints a table; fails below 95 % of tmem/.
 .PHONY: coverage
@@ -30,7 +30,7 @@ TSAN_CFLAGS := $(filter-out -fsanitize% -fno-sanitize%,$(UNIT_CFLAGS)) -fsanitiz
 $(UNIT)/tsan_tmem_threads: tests/unit/test_tmem_threads.c $$(unit_test_tmem_threads)
 	@mkdir -p $(@D)
 	$(call say,TSAN,$<)
-	$(Q)$(CC) $(TSAN_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $(filter %.c,$^) -lcmocka -lpthread
+	$(Q)$(CC) $(TSAN_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $(filter %.c,$^) -lcmocka -lpthread $(LZ4)
 
 -include $(UNIT)/tsan_tmem_threads.d
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "arch/x86_64/cpu/lz4.h"
 #include "tests/unit/model_host.h"
 
 #define GARBAGE_BYTES 0x5a
@@ -74,6 +75,30 @@ static void page_copy(void *dst, const void *src)
 	memcpy(dst, src, TMEM_PAGE_SIZE);
 }
 
+/* By way of copies: the sanitizers see these, and not what the library reads and writes. */
+static uint32_t compress(void *dst, uint32_t cap, const void *src)
+{
+	unsigned char page[TMEM_PAGE_SIZE], blob[TMEM_PAGE_SIZE];
+	uint32_t size;
+
+	memcpy(page, src, sizeof(page));
+	size = cap <= sizeof(blob) ? lz4_compress(blob, cap, page) : 0;
+	memcpy(dst, blob, size);
+	__atomic_add_fetch(&model_host.compressed, 1, __ATOMIC_RELAXED);
+	return size;
+}
+
+static void decompress(void *dst, const void *src, uint32_t size)
+{
+	unsigned char page[TMEM_PAGE_SIZE], blob[TMEM_PAGE_SIZE];
+
+	assert_in_range(size, 1, sizeof(blob));
+	memcpy(blob, src, size);
+	lz4_decompress(page, blob, size);
+	memcpy(dst, page, sizeof(page));
+	__atomic_add_fetch(&model_host.decompressed, 1, __ATOMIC_RELAXED);
+}
+
 static void relax(void)
 {
 	if (model_host.on_relax)
@@ -88,6 +113,8 @@ int model_host_start(uint64_t limit)
 		.block_free = block_free,
 		.page_put = page_copy,
 		.page_get = page_copy,
+		.compress = compress,
+		.decompress = decompress,
 		.relax = relax,
 		.hash_seed = {0x0123456789abcdefull, 0xfedcba9876543210ull},
 	};

@@ -11,12 +11,13 @@
 #include "tmem/tmem.h"
 
 struct model_host {
-	uint64_t limit;	   /* blocks there are */
-	uint64_t fail_in;  /* refuse each n-th request on average; 0: never */
-	uint64_t live;	   /* blocks handed out now */
-	uint64_t freed;	   /* blocks taken back so far */
-	uint64_t failures; /* requests refused so far */
-	uint64_t copies;   /* pages copied so far */
+	uint64_t limit;			   /* blocks there are */
+	uint64_t fail_in;		   /* refuse each n-th request on average; 0: never */
+	uint64_t live;			   /* blocks handed out now */
+	uint64_t freed;			   /* blocks taken back so far */
+	uint64_t failures;		   /* requests refused so far */
+	uint64_t copies;		   /* pages copied so far */
+	uint64_t compressed, decompressed; /* likewise; calls */
 	/* Called, if set, before a page is copied, and while a lock is waited for. */
 	void (*on_copy)(void);
 	void (*on_relax)(void);

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # One line per unit test: the sources that are linked with tests/unit/test_NAME.c.
 
+lz4_sources := arch/x86_64/cpu/lz4.c tests/unit/lz4_host.c
+model_host := tests/unit/model_host.c $(lz4_sources)
 tmem_sources := $(wildcard tmem/*.c)
-unit_test_tmem := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
-unit_test_tmem_content := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
-unit_test_tmem_parts := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
-unit_test_tmem_memory := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
-unit_test_tmem_share := $(tmem_sources) tests/unit/model_host.c tests/unit/model_calls.c
-unit_test_tmem_model := $(tmem_sources) tests/unit/model_host.c tests/unit/model.c \
+unit_test_tmem := $(tmem_sources) $(model_host) tests/unit/model_calls.c
+unit_test_tmem_content := $(tmem_sources) $(model_host) tests/unit/model_calls.c
+unit_test_tmem_grain := $(tmem_sources) $(model_host)
+unit_test_tmem_parts := $(tmem_sources) $(model_host) tests/unit/model_calls.c
+unit_test_tmem_memory := $(tmem_sources) $(model_host) tests/unit/model_calls.c
+unit_test_tmem_share := $(tmem_sources) $(model_host) tests/unit/model_calls.c
+unit_test_tmem_model := $(tmem_sources) $(model_host) tests/unit/model.c \
 			tests/unit/stamp.c
-unit_test_tmem_threads := $(tmem_sources) tests/unit/model_host.c
-unit_test_tmem_share_threads := $(tmem_sources) tests/unit/model_host.c
-unit_test_hypercall := $(tmem_sources) $(wildcard core/vm/hypercall*.c) tests/unit/model_host.c tests/unit/model_calls.c
+unit_test_tmem_threads := $(tmem_sources) $(model_host)
+unit_test_tmem_share_threads := $(tmem_sources) $(model_host)
+unit_test_hypercall := $(tmem_sources) $(wildcard core/vm/hypercall*.c) $(model_host) tests/unit/model_calls.c
 unit_test_frames := core/frames.c
 unit_test_multiboot2 := boot/multiboot2.c
 unit_test_config := core/config.c core/words.c
@@ -56,6 +59,7 @@ unit_test_string :=
 unit_test_time :=
 unit_test_acpi := arch/x86_64/cpu/acpi.c
 unit_test_copy := arch/x86_64/cpu/copy.c
+unit_test_lz4 := $(lz4_sources)
 unit_test_memmap := arch/x86_64/cpu/memmap.c
 unit_test_screen :=
 unit_test_mitigations :=

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/x86_64/cpu/percpu.h"
+#include "arch/x86_64/cpu/lz4.h"
 #include "arch/x86_64/cpu/paging.h"
 #include "core/frames.h"
 
 _Static_assert(sizeof(struct pcpu) <= PAGE_SIZE, "its page is followed by a guard page");
-_Static_assert((PCPU_MAIN_STACK + PCPU_MAIN_PAGES + 1) * PAGE_SIZE == PCPU_REGION_SIZE,
-	       "one guard page at the end");
+_Static_assert(LZ4_STATE_SIZE <= PCPU_LZ4_PAGES * PAGE_SIZE, "the state fits its pages");
+_Static_assert((PCPU_LZ4_STATE + PCPU_LZ4_PAGES) * PAGE_SIZE < PCPU_REGION_SIZE,
+	       "a guard page at the end");
 
 struct pcpu *pcpus[PCPU_MAX];
 uint32_t pcpu_count;
@@ -49,6 +51,8 @@ struct pcpu *percpu_create(uint32_t index, uint32_t apic_id)
 	for (unsigned int i = 0; i < ARRAY_SIZE(stacks); i++)
 		if (map_pages(region, stacks[i].first_page, stacks[i].pages) < 0)
 			return NULL;
+	if (map_pages(region, PCPU_LZ4_STATE, PCPU_LZ4_PAGES) < 0)
+		return NULL;
 
 	cpu = (struct pcpu *)region;
 	cpu->index = index;
@@ -64,6 +68,11 @@ static uint64_t stack_top(const struct pcpu *cpu, uint32_t first_page, uint32_t 
 uint64_t percpu_stack_top(const struct pcpu *cpu)
 {
 	return stack_top(cpu, PCPU_MAIN_STACK, PCPU_MAIN_PAGES);
+}
+
+void *percpu_lz4_state(struct pcpu *cpu)
+{
+	return (char *)cpu + PCPU_LZ4_STATE * PAGE_SIZE;
 }
 
 void percpu_load_desc(void)

@@ -13,12 +13,12 @@
 #include "core/types.h"
 #include "arch/x86_64/cpu/desc.h"
 
-#define PCPU_REGION_SIZE 0x10000ul /* 64 KiB, aligned likewise */
+#define PCPU_REGION_SIZE 0x20000ul /* 128 KiB, aligned likewise */
 #define PCPU_MAX	 64u	   /* CPUs that are used; more are left out with a message */
 
 /*
  * The region, in pages; what is not named is an unmapped guard page. Stacks grow downwards, so each
- * has its guard in front; the last page guards against the next region.
+ * has its guard in front; behind the last one named all pages are guards.
  */
 #define PCPU_DATA_PAGE	0u /* struct pcpu */
 #define PCPU_DF_STACK	2u /* double fault, */
@@ -27,6 +27,8 @@
 #define PCPU_IST_PAGES	2u
 #define PCPU_MAIN_STACK 11u
 #define PCPU_MAIN_PAGES 4u
+#define PCPU_LZ4_STATE	16u
+#define PCPU_LZ4_PAGES	5u
 
 struct vcpu;
 struct sched_cpu;
@@ -61,6 +63,9 @@ struct pcpu *percpu_create(uint32_t index, uint32_t apic_id);
 
 /* percpu_stack_top - where the CPU's main stack starts. */
 uint64_t percpu_stack_top(const struct pcpu *cpu);
+
+/* percpu_lz4_state - LZ4_STATE_SIZE bytes to compress with, zeroed at the start. */
+void *percpu_lz4_state(struct pcpu *cpu);
 
 /* percpu_load_desc - the executing CPU's descriptor tables, with its exception stacks. */
 void percpu_load_desc(void);
