@@ -49,16 +49,21 @@ static void store_relax(void)
 
 int store_init(void)
 {
+	uint64_t key[COPY_KEY_WORDS];
 	struct tmem_host host = {
 		.block_alloc = store_block_alloc,
 		.block_free = store_block_free,
-		.page_put = copy_page_past_cache,
 		.page_get = copy_page_cached,
 		.compress = lz4_compress,
 		.decompress = lz4_decompress,
 		.relax = store_relax,
 		.hash_seed = {platform_random(), platform_random()},
 	};
+	unsigned int i;
+
+	for (i = 0; i < COPY_KEY_WORDS; i++)
+		key[i] = platform_random();
+	host.page_put = copy_init(key);
 
 	if (tmem_init(&host) < 0) {
 		printk("tidepool: too little memory: the store needs at least %u MiB, %llu MiB are free\n",

@@ -85,7 +85,7 @@ bool tmem_content_write(struct tmem_page *page, const void *src)
 		if (!frame)
 			frame = frame_give(page);
 		if (frame)
-			tmem_store.host.page_put(frame, src);
+			(void)tmem_store.host.page_put(frame, src);
 		return frame;
 	}
 	if (frame) {

@@ -216,7 +216,7 @@ struct tmem_page *tmem_page_create(struct tmem_shard *shard, uint64_t hash,
 	tmem_lock_release(&client->lock);
 	/* In no other CPU's reach yet: the shard is locked, and eviction passes it over. */
 	if (page && !content)
-		tmem_store.host.page_put((void *)(uintptr_t)page->content, src);
+		(void)tmem_store.host.page_put((void *)(uintptr_t)page->content, src);
 	return page;
 }
 

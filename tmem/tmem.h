@@ -29,7 +29,9 @@
  *		 May be called with store locks held.
  * @block_free:  takes one back; the host scrubs it before anybody else sees it.
  * @page_put:	 copies one page between 4 KiB-aligned, non-overlapping buffers, into the store: the
- *		 target will not be read soon.
+ *		 target will not be read soon. Reads each byte once. Returns the fingerprint of what
+ *		 it stored, 64 bits that are the same for equal pages and that guests cannot
+ *predict.
  * @page_get:	 likewise, out of the store: the target will be read soon.
  * @compress:	 makes a page smaller, into @dst; returns how many bytes, or 0: more than @cap.
  * @decompress:	 makes the page of @size such bytes again; what others write to @dst meanwhile may
@@ -41,7 +43,7 @@
 struct tmem_host {
 	void *(*block_alloc)(void);
 	void (*block_free)(void *block);
-	void (*page_put)(void *dst, const void *src);
+	uint64_t (*page_put)(void *dst, const void *src);
 	void (*page_get)(void *dst, const void *src);
 	uint32_t (*compress)(void *dst, uint32_t cap, const void *src);
 	void (*decompress)(void *dst, const void *src, uint32_t size);

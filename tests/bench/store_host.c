@@ -70,10 +70,15 @@ static void hollow_copy(void *dst, const void *src)
 	(void)src;
 }
 
-static const struct tmem_host full_host = {
+static uint64_t hollow_put(void *dst, const void *src)
+{
+	hollow_copy(dst, src);
+	return 0;
+}
+
+static struct tmem_host full_host = {
 	.block_alloc = block_alloc,
 	.block_free = block_free,
-	.page_put = copy_page_past_cache,
 	.page_get = copy_page_cached,
 	.compress = lz4_compress,
 	.decompress = lz4_decompress,
@@ -136,7 +141,9 @@ static void contents_make(uint64_t *words, uint64_t count)
 void host_start(void)
 {
 	const uint64_t size = (uint64_t)HOST_PAGES * TMEM_PAGE_SIZE;
+	uint64_t key[COPY_KEY_WORDS];
 
+	contents_make(key, COPY_KEY_WORDS);
 	host.source = host_map(size, true);
 	host.target = host_map(size, true);
 	host.zero = host_map((uint64_t)HOST_ZERO_PAGES * TMEM_PAGE_SIZE, true);
@@ -145,6 +152,7 @@ void host_start(void)
 	contents_make((uint64_t *)host.source, HOST_PAGES * WORDS);
 	for (host.nr_free = 0; host.nr_free < HOST_STORE_BLOCKS; host.nr_free++)
 		host.free[host.nr_free] = host.store + (uint64_t)host.nr_free * TMEM_BLOCK_SIZE;
+	full_host.page_put = copy_init(key);
 	store_init(&full_host);
 }
 
@@ -166,7 +174,7 @@ void host_start_hollow(uint64_t size)
 	host.next = 0;
 	callbacks.block_alloc = hollow_alloc;
 	callbacks.block_free = hollow_free;
-	callbacks.page_put = hollow_copy;
+	callbacks.page_put = hollow_put;
 	callbacks.page_get = hollow_copy;
 	store_init(&callbacks);
 }

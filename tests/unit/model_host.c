@@ -10,12 +10,14 @@
 
 #include "arch/x86_64/cpu/lz4.h"
 #include "tests/unit/model_host.h"
+#include "tmem/hash.h"
 
 #define GARBAGE_BYTES 0x5a
 #define GARBAGE_PAGES 64u /* of each block: all of them would take the tests' time */
 
 struct model_host model_host;
 
+static const uint64_t model_seed[2];
 static uint64_t random_state;
 
 void model_random_seed(uint64_t seed)
@@ -99,6 +101,12 @@ static void decompress(void *dst, const void *src, uint32_t size)
 	__atomic_add_fetch(&model_host.decompressed, 1, __ATOMIC_RELAXED);
 }
 
+static uint64_t page_put(void *dst, const void *src)
+{
+	page_copy(dst, src);
+	return tmem_hash_words(model_seed, dst, TMEM_PAGE_SIZE / sizeof(uint64_t));
+}
+
 static void relax(void)
 {
 	if (model_host.on_relax)
@@ -111,7 +119,7 @@ int model_host_start(uint64_t limit)
 	static const struct tmem_host host = {
 		.block_alloc = block_alloc,
 		.block_free = block_free,
-		.page_put = page_copy,
+		.page_put = page_put,
 		.page_get = page_copy,
 		.compress = compress,
 		.decompress = decompress,

@@ -87,6 +87,7 @@
 /* CPUID bits that the host platform itself looks at. */
 #define CPUID_1_ECX_X2APIC		 BIT(21)
 #define CPUID_1_ECX_TSC_DEADLINE	 BIT(24)
+#define CPUID_1_ECX_AES			 BIT(25)
 #define CPUID_1_ECX_XSAVE		 BIT(26)
 #define CPUID_1_ECX_RDRAND		 BIT(30)
 #define CPUID_1_EDX_APIC		 BIT(9)
