@@ -7,6 +7,7 @@
  * so that a person can find the line, the word, and what to write instead.
  */
 #include "core/config.h"
+#include "core/config_shared.h"
 #include "core/console.h"
 #include "core/string.h"
 #include "core/time.h"
@@ -176,7 +177,8 @@ static bool option_accepts(const struct option *option, struct word word, uint64
 }
 
 /* Reads the words between "kernel" and "--". Returns false if one of them was at fault. */
-static bool parse_options(struct parser *parser, struct line *line, uint64_t values[OPTION_COUNT])
+static bool parse_options(struct parser *parser, struct line *line, struct guest_config *guest,
+			  uint64_t values[OPTION_COUNT])
 {
 	bool given[OPTION_COUNT] = {false};
 	bool good = true;
@@ -185,12 +187,17 @@ static bool parse_options(struct parser *parser, struct line *line, uint64_t val
 		struct word word = word_next(&line->rest);
 		const char *complaint = "expected ";
 		const char *expected = "memory=, vcpus=, cpus=, weight=, tmem=, "
-				       "tmem_reserve=, tmem_weight=, on_reset=, on_crash=, "
-				       "testdev, or -- and the kernel's command line";
+				       "tmem_reserve=, tmem_weight=, shared=, on_reset=, "
+				       "on_crash=, testdev, or -- and the kernel's command line";
 		bool accepted = false;
+		struct word text;
 
 		if (word.len == 0 || word_is(word, "--"))
 			break;
+		if (word_has_prefix(word, "shared=", &text)) {
+			expected = config_parse_grant(text, parser->config, guest);
+			accepted = !expected;
+		}
 		for (unsigned int i = 0; i < OPTION_COUNT; i++) {
 			struct word value;
 
@@ -230,7 +237,7 @@ static bool parse_kernel(struct parser *parser, struct line *line, struct word k
 		return false;
 	}
 	memcpy(values, option_defaults, sizeof(values));
-	good = parse_options(parser, line, values);
+	good = parse_options(parser, line, guest, values);
 	guest->kernel = line->module;
 	guest->cmdline = line->rest;
 	guest->memory = values[OPTION_MEMORY];
@@ -338,19 +345,6 @@ static bool parse_disk(struct parser *parser, struct line *line, struct word kin
 }
 _Static_assert(CONFIG_DISK_MIN == 512, "the sentence about short files says so");
 
-static bool name_is_valid(struct word name)
-{
-	if (name.len == 0 || name.len >= CONFIG_NAME_MAX)
-		return false;
-	for (size_t i = 0; i < name.len; i++) {
-		char c = name.start[i];
-
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-		    c != '-' && c != '_')
-			return false;
-	}
-	return true;
-}
 _Static_assert(CONFIG_NAME_MAX == 16, "the sentence about names says 15");
 
 /* The index of the guest that the line is for, a new one if need be; -1 when there is no room. */
@@ -379,7 +373,7 @@ static void parse_module_for(struct parser *parser, struct line *line)
 	bool good;
 	int index;
 
-	if (!name_is_valid(line->name)) {
+	if (!word_is_name(line->name, CONFIG_NAME_MAX)) {
 		fault_in_module(parser, line, line->name,
 				"expected a guest's name: ", "at most 15 letters, digits, - and _");
 		return;
@@ -486,6 +480,9 @@ static void parse_boot_line(struct parser *parser)
 	struct word word, last = {rest, 0};
 
 	for (word = word_next(&rest); word.len > 0; word = word_next(&rest)) {
+		const char *complaint;
+		struct word text;
+
 		last = word;
 		if (word_is(word, "idle=halt"))
 			parser->config->when_idle = CONFIG_IDLE_HALT;
@@ -495,10 +492,12 @@ static void parse_boot_line(struct parser *parser)
 			parser->config->mitigations_off = true;
 		else if (word_is(word, "nmi=panic"))
 			parser->config->nmi_panic = true;
-		else
+		else if (!word_has_prefix(word, "pool=", &text))
 			fault_in_boot_line(parser, word,
 					   "ignored; expected idle=halt, idle=poweroff, "
-					   "mitigations=off or nmi=panic");
+					   "mitigations=off, nmi=panic or pool=");
+		else if ((complaint = config_parse_pool(text, parser->config)))
+			fault_in_boot_line(parser, word, complaint);
 	}
 	if (parser->boot->cmdline_cut)
 		fault_in_boot_line(parser, last,

@@ -25,6 +25,7 @@
 #define CONFIG_MAX_VCPUS      16
 #define CONFIG_WEIGHT_MAX     100
 #define CONFIG_MAX_DISKS      7
+#define CONFIG_MAX_POOLS      8
 #define CONFIG_DISK_MIN	      512
 #define CONFIG_DELAY_MAX_NS   1000000000ull
 
@@ -33,6 +34,21 @@ struct disk_config {
 	const struct boot_module *module;
 	uint64_t delay_ns; /* a request takes at least this long */
 	bool read_only;
+};
+
+/* "pool=": a pool of the store that guests share. */
+struct pool_config {
+	char name[CONFIG_NAME_MAX]; /* as a guest asks for it: the uuid's 16 bytes */
+	uint64_t tmem_cap;	    /* as of a guest */
+	uint64_t tmem_reserve;
+	uint16_t tmem_weight;
+	bool persistent;
+};
+
+/* "shared=": a guest's right to one of them. */
+struct grant_config {
+	uint8_t pool; /* its index in struct config */
+	bool write;   /* "rw", else "ro" */
 };
 
 /* "on_reset=" and "on_crash=": what to do with a guest that ends so. */
@@ -53,6 +69,8 @@ struct guest_config {
 	enum config_then on_reset, on_crash;
 	uint32_t disk_count;
 	struct disk_config disks[CONFIG_MAX_DISKS]; /* in the order of their lines */
+	uint32_t grant_count;
+	struct grant_config grants[CONFIG_MAX_POOLS];
 	bool testdev; /* "testdev": it has the ports of core/dev/testdev.h */
 };
 
@@ -62,6 +80,8 @@ struct config {
 	enum config_when_idle when_idle; /* "idle=": what to do when the last guest has ended */
 	bool nmi_panic;	      /* "nmi=panic": an NMI ends the host, showing where it was */
 	bool mitigations_off; /* "mitigations=off": no speculation barriers, to compare */
+	uint32_t pool_count;
+	struct pool_config pools[CONFIG_MAX_POOLS];
 	uint32_t guest_count;
 	struct guest_config guests[CONFIG_MAX_GUESTS];
 };

@@ -102,6 +102,7 @@ static void init_on_own_stack(void)
 	vms_set_when_idle(config.when_idle);
 	if (store_init() < 0) /* before guests: their accounts are in it */
 		give_up();
+	store_add_pools(&config);
 	for (uint32_t i = 0; i < config.guest_count; i++)
 		start_guest(&config.guests[i]);
 

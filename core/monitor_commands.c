@@ -9,6 +9,7 @@
 #include "core/frames.h"
 #include "core/monitor.h"
 #include "core/sched.h"
+#include "core/store.h"
 #include "core/string.h"
 #include "core/time.h"
 #include "core/vm/vcpu.h"
@@ -121,24 +122,50 @@ static void run_stop(struct vm *vm)
 	answer(vm, vm_shut_down(vm), "is being stopped", "is not running");
 }
 
+static void run_freeze(struct vm *vm)
+{
+	answer(vm, vm_freeze(vm), "is frozen: its pages in the store only become fewer",
+	       "is not running");
+}
+
+static void run_thaw(struct vm *vm)
+{
+	answer(vm, vm_thaw(vm), "is not frozen any more", "is not running");
+}
+
+static void print_tmem(const char *name, const struct tmem_stats *stats)
+{
+	printk("%-15s %9llu %9llu %9llu %9llu %9llu %9llu %9llu %12llu\n", name,
+	       (unsigned long long)stats->puts, (unsigned long long)stats->gets,
+	       (unsigned long long)stats->misses, (unsigned long long)stats->flushed,
+	       (unsigned long long)stats->refused, (unsigned long long)stats->evicted,
+	       (unsigned long long)stats->held,
+	       (unsigned long long)(stats->charged * TMEM_PAGE_SIZE / KIB));
+}
+
+/* A pool's puts and gets are its members'. */
 static void run_tmem(struct vm *vm)
 {
 	struct tmem_store_stats store;
+	const char *name;
 
 	(void)vm;
 	printk("%-15s %9s %9s %9s %9s %9s %9s %9s %12s\n", "guest", "put", "got", "missed",
 	       "flushed", "refused", "evicted", "held", "charged-KiB");
 	for (uint32_t i = 0; i < vm_count; i++) {
 		struct vm_figures figures;
-		const struct tmem_stats *stats = &figures.tmem;
 
 		vm_get_figures(&vms[i], &figures);
-		printk("%-15s %9llu %9llu %9llu %9llu %9llu %9llu %9llu %12llu\n", vms[i].name,
-		       (unsigned long long)stats->puts, (unsigned long long)stats->gets,
-		       (unsigned long long)stats->misses, (unsigned long long)stats->flushed,
-		       (unsigned long long)stats->refused, (unsigned long long)stats->evicted,
-		       (unsigned long long)stats->held,
-		       (unsigned long long)(stats->charged * TMEM_PAGE_SIZE / KIB));
+		print_tmem(vms[i].name, &figures.tmem);
+	}
+	for (uint32_t i = 0; i < CONFIG_MAX_POOLS; i++) {
+		struct tmem_client *pool = store_pool(i, &name);
+		struct tmem_stats stats;
+
+		if (!pool)
+			continue;
+		tmem_client_stats(pool, &stats);
+		print_tmem(name, &stats);
 	}
 	tmem_store_stats(&store);
 	printk("store: %llu MiB taken, %llu pages held, %llu frames free in it\n",
@@ -251,7 +278,10 @@ const struct monitor_command monitor_commands[] = {
 	{"resume", MONITOR_GUEST, "let a paused guest go on", run_resume},
 	{"reset", MONITOR_GUEST, "stop a guest and start it anew", run_reset},
 	{"stop", MONITOR_GUEST, "end a guest at once, as if its power failed", run_stop},
-	{"tmem", MONITOR_NO_ARGUMENT, "the store: pages of each guest and of all", run_tmem},
+	{"freeze", MONITOR_GUEST, "refuse what a guest puts into the store", run_freeze},
+	{"thaw", MONITOR_GUEST, "let a frozen guest put again", run_thaw},
+	{"tmem", MONITOR_NO_ARGUMENT, "the store: pages of each guest, of each shared pool, of all",
+	 run_tmem},
 	{"memory", MONITOR_NO_ARGUMENT, "who has the host's memory", run_memory},
 	{"cpus", MONITOR_NO_ARGUMENT, "what each CPU does", run_cpus},
 	{"exits", MONITOR_GUEST, "a guest's VM exits by kind", run_exits},

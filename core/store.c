@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <tidepool/abi.h>
+
 #include "core/store.h"
 #include "arch/x86_64/cpu/copy.h"
 #include "arch/x86_64/cpu/lz4.h"
@@ -6,6 +8,7 @@
 #include "core/console.h"
 #include "core/errno.h"
 #include "core/frames.h"
+#include "core/string.h"
 #include "core/vm/vm.h"
 #include "tmem/tmem.h"
 
@@ -19,6 +22,9 @@
 _Static_assert(TMEM_BLOCK_SIZE == BLOCK_SIZE, "the store's unit is the allocator's");
 
 static uint64_t block_moves;
+
+static const struct config *pool_config;
+static struct tmem_client *pools[CONFIG_MAX_POOLS]; /* as pool_config's; constant after the boot */
 
 static void *store_block_alloc(void)
 {
@@ -72,4 +78,67 @@ int store_init(void)
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+struct tmem_limits store_limits(uint64_t cap, uint64_t reserve, uint16_t weight)
+{
+	return (struct tmem_limits){
+		.cap = cap == UINT64_MAX ? UINT64_MAX : cap / TMEM_PAGE_SIZE,
+		.reserve = (reserve + TMEM_PAGE_SIZE - 1) / TMEM_PAGE_SIZE,
+		.weight = weight,
+	};
+}
+
+/* The name's bytes are the words that guests ask with. Returns NULL without memory. */
+static struct tmem_client *pool_make(const struct pool_config *config)
+{
+	const struct tmem_limits limits = store_limits(config->tmem_cap, config->tmem_reserve,
+						       config->tmem_weight);
+	struct tmem_client *account;
+	uint64_t name[2];
+	int err;
+
+	_Static_assert(sizeof(name) == sizeof(config->name), "a name is a uuid");
+	memcpy(name, config->name, sizeof(name));
+	account = tmem_shared_create(name, config->persistent, &limits);
+	if (!account)
+		return NULL;
+	do
+		err = tmem_client_prepare(account);
+	while (err == -TIDEPOOL_EAGAIN);
+	if (err == 0)
+		return account;
+	while (tmem_client_destroy(account) == -TIDEPOOL_EAGAIN)
+		continue;
+	return NULL;
+}
+
+void store_add_pools(const struct config *config)
+{
+	pool_config = config;
+	for (uint32_t i = 0; i < config->pool_count; i++) {
+		pools[i] = pool_make(&config->pools[i]);
+		if (!pools[i])
+			printk("tidepool: pool %s: not made: too little memory\n",
+			       config->pools[i].name);
+	}
+}
+
+void store_grant(struct tmem_client *client, const struct guest_config *guest)
+{
+	for (uint32_t i = 0; i < guest->grant_count; i++) {
+		const struct grant_config *grant = &guest->grants[i];
+
+		/* A client can be granted as many as can be configured. */
+		if (pools[grant->pool])
+			(void)tmem_shared_grant(client, pools[grant->pool], grant->write);
+	}
+}
+
+struct tmem_client *store_pool(uint32_t n, const char **name)
+{
+	if (!pool_config || n >= pool_config->pool_count)
+		return NULL;
+	*name = pool_config->pools[n].name;
+	return pools[n];
 }

@@ -3,13 +3,35 @@
 #ifndef CORE_STORE_H
 #define CORE_STORE_H
 
+#include "core/config.h"
 #include "core/types.h"
+#include "tmem/tmem.h"
 
 /*
  * store_init - start the store on the memory that nobody owns
  * Returns 0 or -ENOMEM, printed. Context: boot CPU, before the first guest.
  */
 int store_init(void);
+
+/* store_limits - what bytes of a configuration are to the store */
+struct tmem_limits store_limits(uint64_t cap, uint64_t reserve, uint16_t weight);
+
+/*
+ * store_add_pools - make the pools that guests share
+ *
+ * One that there is no memory for is named in a sentence, and no guest can use it.
+ * Context: boot CPU, behind store_init().
+ */
+void store_add_pools(const struct config *config);
+
+/* store_grant - let a guest's account use the pools of its "shared=" words, before it runs */
+void store_grant(struct tmem_client *client, const struct guest_config *guest);
+
+/*
+ * store_pool - the account of pool @n of the configuration, and its name
+ * Returns NULL when it could not be made, or there are not so many. Context: any.
+ */
+struct tmem_client *store_pool(uint32_t n, const char **name);
 
 /*
  * store_block_moves - blocks that the store has taken and given back so far

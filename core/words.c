@@ -35,6 +35,20 @@ bool word_has_prefix(struct word word, const char *prefix, struct word *value)
 	return true;
 }
 
+bool word_is_name(struct word word, size_t size)
+{
+	if (word.len == 0 || word.len >= size)
+		return false;
+	for (size_t i = 0; i < word.len; i++) {
+		char c = word.start[i];
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+		    c != '-' && c != '_')
+			return false;
+	}
+	return true;
+}
+
 int word_shown(struct word word, int max)
 {
 	return word.len < (size_t)max ? (int)word.len : max;

@@ -21,6 +21,9 @@ bool word_is(struct word word, const char *text);
 /* word_has_prefix - whether @word starts with @prefix; then *value is what follows. */
 bool word_has_prefix(struct word word, const char *prefix, struct word *value);
 
+/* word_is_name - letters, digits, '-' and '_'; not empty, and shorter than @size. */
+bool word_is_name(struct word word, size_t size);
+
 /* word_shown - for "%.*s": how much of a word to show, at most @max characters. */
 int word_shown(struct word word, int max);
 

@@ -32,6 +32,16 @@ void tmem_client_frame_free(struct tmem_client *client, void *frame)
 	tmem_frame_free(frame, client->charged < client->reserve);
 }
 
+void tmem_client_freeze(struct tmem_client *client, enum tmem_freeze reason)
+{
+	__atomic_fetch_or(&client->frozen, (uint32_t)reason, __ATOMIC_SEQ_CST);
+}
+
+void tmem_client_thaw(struct tmem_client *client, enum tmem_freeze reason)
+{
+	__atomic_fetch_and(&client->frozen, ~(uint32_t)reason, __ATOMIC_SEQ_CST);
+}
+
 struct tmem_client *tmem_client_create(const struct tmem_limits *limits)
 {
 	struct tmem_client *client = tmem_frame_alloc(TMEM_FRAME_METADATA, false);

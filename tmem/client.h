@@ -8,6 +8,8 @@
 #ifndef TMEM_CLIENT_H
 #define TMEM_CLIENT_H
 
+#include <stdbool.h>
+
 #include <tidepool/abi.h>
 
 #include "tmem/frame.h"
@@ -17,6 +19,16 @@
 #include "tmem/tmem.h"
 
 struct tmem_pool;
+
+#define TMEM_MAX_GRANTS 8u /* shared pools that a client may use */
+
+/* A client's right to a pool of another: tmem/shared.h. */
+struct tmem_grant {
+	struct tmem_pool *pool; /* constant */
+	bool write;		/* constant */
+	uint32_t id;		/* while it is open, else TMEM_GRANT_CLOSED; client lock, read
+				   without */
+};
 
 /* Pages that a stepwise call drops, or frames that it frees, before it asks to be repeated. */
 #define TMEM_STEP 64u
@@ -51,6 +63,9 @@ struct tmem_client {
 	struct tmem_grains grains; /* compressed pages' data */
 	struct tmem_link link;	   /* in tmem_store.clients */
 	struct tmem_counters counters;
+	uint32_t frozen;      /* enum tmem_freeze, for each reason a bit; atomic */
+	uint32_t grant_count; /* constant once the client is used */
+	struct tmem_grant grants[TMEM_MAX_GRANTS];
 	/* A pool's frame stays once it was made, for the next pool of that id: tmem/pool.c. */
 	struct tmem_pool *pools[TIDEPOOL_MAX_POOLS];
 };
@@ -67,6 +82,15 @@ void *tmem_client_frame_alloc(struct tmem_client *client, enum tmem_frame_use us
 
 /* Give such a frame back. Context: client lock held. */
 void tmem_client_frame_free(struct tmem_client *client, void *frame);
+
+/*
+ * Whether the client's pages may only become fewer. Asked with the shard locked, so that whoever
+ * locks it after having frozen the client sees all pages that there will be.
+ */
+static inline bool tmem_client_frozen(const struct tmem_client *who)
+{
+	return __atomic_load_n(&who->frozen, __ATOMIC_ACQUIRE);
+}
 
 /* Pages held now. Context: any. */
 uint64_t tmem_client_held(struct tmem_client *client);

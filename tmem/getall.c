@@ -18,6 +18,8 @@
 struct locked {
 	struct tmem_shard *shards[TMEM_GET_ALL_MAX]; /* ascending, each once */
 	unsigned int count;
+	struct tmem_pool
+		*pools[TMEM_GET_ALL_MAX]; /* of each get: its number may change meanwhile */
 };
 
 static void shards_add(struct locked *locked, struct tmem_shard *shard)
@@ -42,7 +44,7 @@ static void shards_unlock(const struct locked *locked)
 		tmem_lock_release(&locked->shards[i]->lock);
 }
 
-/* Lock the shards of all keys. Returns 0 or -TIDEPOOL_ENODEV, with nothing locked. */
+/* Lock the shards of all keys. Returns 0, or the error with nothing locked. */
 static int64_t shards_lock(struct tmem_client *client, const struct tmem_get *gets,
 			   unsigned int count, struct locked *locked)
 {
@@ -51,11 +53,13 @@ static int64_t shards_lock(struct tmem_client *client, const struct tmem_get *ge
 
 	locked->count = 0;
 	for (i = 0; i < count; i++) {
-		struct tmem_pool *pool = tmem_pool_find(client, gets[i].pool);
 		uint64_t hash = tmem_index_hash_key(&gets[i].key);
+		struct tmem_pool *pool;
+		int64_t error = tmem_pool_access(client, gets[i].pool, TMEM_LOOK, &pool);
 
-		if (!pool)
-			return -TIDEPOOL_ENODEV;
+		if (error)
+			return error;
+		locked->pools[i] = pool;
 		shards_add(locked, &pool->shards[hash % TMEM_SHARDS]);
 	}
 	for (i = 0; i < locked->count; i++) {
@@ -68,12 +72,11 @@ static int64_t shards_lock(struct tmem_client *client, const struct tmem_get *ge
 	return -TIDEPOOL_ENODEV;
 }
 
-static struct tmem_page *page_find(struct tmem_client *client, const struct tmem_get *get)
+static struct tmem_page *page_find(struct tmem_pool *pool, const struct tmem_key *key)
 {
-	uint64_t hash = tmem_index_hash_key(&get->key);
-	struct tmem_pool *pool = tmem_pool_find(client, get->pool);
+	uint64_t hash = tmem_index_hash_key(key);
 
-	return tmem_index_find_page(&pool->shards[hash % TMEM_SHARDS], hash, &get->key);
+	return tmem_index_find_page(&pool->shards[hash % TMEM_SHARDS], hash, key);
 }
 
 /* Whether a get of @page would find it gone, taken by one of the @count gets before. */
@@ -82,7 +85,7 @@ static bool is_taken(struct tmem_page *const *pages, unsigned int count,
 {
 	unsigned int i;
 
-	if (tmem_page_shard(page)->pool->persistent)
+	if (tmem_pool_keeps(tmem_page_shard(page)->pool))
 		return false;
 	for (i = 0; i < count && pages[i] != page; i++)
 		;
@@ -90,13 +93,13 @@ static bool is_taken(struct tmem_page *const *pages, unsigned int count,
 }
 
 /* Find all pages. Returns how many are missing. Context: the shards are locked. */
-static unsigned int pages_find(struct tmem_client *client, const struct tmem_get *gets,
+static unsigned int pages_find(const struct locked *locked, const struct tmem_get *gets,
 			       unsigned int count, struct tmem_page **pages)
 {
 	unsigned int i, missing = 0;
 
 	for (i = 0; i < count; i++) {
-		pages[i] = page_find(client, &gets[i]);
+		pages[i] = page_find(locked->pools[i], &gets[i].key);
 		if (!pages[i] || is_taken(pages, i, pages[i]))
 			missing++;
 	}
@@ -112,12 +115,11 @@ int64_t tmem_get_all(struct tmem_client *client, const struct tmem_get *gets, un
 
 	if (ret)
 		return ret;
-	missing = pages_find(client, gets, count, pages);
+	missing = pages_find(&locked, gets, count, pages);
 	for (i = 0; i < count && !missing; i++)
 		tmem_content_read(pages[i], gets[i].page);
 	for (i = 0; i < count && !missing; i++)
-		if (!tmem_page_shard(pages[i])->pool->persistent)
-			tmem_page_drop(pages[i]);
+		tmem_page_got(pages[i], locked.pools[i]);
 	shards_unlock(&locked);
 
 	if (missing)

@@ -28,6 +28,15 @@ static int64_t page_replace(struct tmem_page *page, const void *data)
 	return 0;
 }
 
+/* Put a page of a frozen client: nothing is added, and what is to be replaced goes. */
+static int64_t page_refuse(struct tmem_page *old)
+{
+	if (!old)
+		return -TIDEPOOL_EFROZEN;
+	tmem_page_drop(old);
+	return -TIDEPOOL_ENOSPC;
+}
+
 /* Put a page under a key that holds none. */
 static int64_t page_add(struct tmem_shard *shard, uint64_t hash, const struct tmem_key *key,
 			const void *data)
@@ -42,14 +51,17 @@ int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_ke
 		 const void *page)
 {
 	uint64_t hash = tmem_index_hash_key(key);
-	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash);
 	struct tmem_page *old;
 	int64_t ret;
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash, TMEM_CHANGE, &ret);
 
 	if (!shard)
-		return -TIDEPOOL_ENODEV;
+		return ret;
 	old = tmem_index_find_page(shard, hash, key);
-	ret = old ? page_replace(old, page) : page_add(shard, hash, key, page);
+	if (tmem_client_frozen(client))
+		ret = page_refuse(old);
+	else
+		ret = old ? page_replace(old, page) : page_add(shard, hash, key, page);
 	tmem_lock_release(&shard->lock);
 
 	tmem_client_count(ret ? &client->counters.refused : &client->counters.puts, 1);
@@ -60,16 +72,16 @@ int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_ke
 int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_key *key, void *page)
 {
 	uint64_t hash = tmem_index_hash_key(key);
-	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash);
 	struct tmem_page *found;
+	int64_t ret;
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash, TMEM_LOOK, &ret);
 
 	if (!shard)
-		return -TIDEPOOL_ENODEV;
+		return ret;
 	found = tmem_index_find_page(shard, hash, key);
 	if (found) {
 		tmem_content_read(found, page);
-		if (!shard->pool->persistent)
-			tmem_page_drop(found);
+		tmem_page_got(found, shard->pool);
 	}
 	tmem_lock_release(&shard->lock);
 
@@ -81,15 +93,16 @@ int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_ke
 int64_t tmem_flush_page(struct tmem_client *client, uint64_t pool, const struct tmem_key *key)
 {
 	uint64_t hash = tmem_index_hash_key(key);
-	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash);
 	struct tmem_page *found;
+	int64_t ret;
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash, TMEM_CHANGE, &ret);
 
 	if (!shard)
-		return -TIDEPOOL_ENODEV;
+		return ret;
 	found = tmem_index_find_page(shard, hash, key);
 	if (found) {
 		tmem_page_drop(found);
-		tmem_client_count(&client->counters.flushed, 1);
+		tmem_client_count(&shard->pool->client->counters.flushed, 1);
 	}
 	tmem_lock_release(&shard->lock);
 	tmem_frame_trim();
@@ -103,11 +116,11 @@ int64_t tmem_flush_object(struct tmem_client *client, uint64_t pool, const uint6
 	int64_t ret = 0;
 
 	for (s = 0; s < TMEM_SHARDS && ret == 0; s++) {
-		struct tmem_shard *shard = tmem_shard_lock(client, pool, s);
 		struct tmem_object *object;
+		struct tmem_shard *shard = tmem_shard_lock(client, pool, s, TMEM_CHANGE, &ret);
 
 		if (!shard)
-			return -TIDEPOOL_ENODEV;
+			return ret;
 		object = tmem_index_find_object(shard, hash, oid);
 		if (object && !tmem_object_drop(object, &budget))
 			ret = -TIDEPOOL_EAGAIN;

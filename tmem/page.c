@@ -243,6 +243,14 @@ void tmem_page_drop(struct tmem_page *page)
 	tmem_lock_release(&client->lock);
 }
 
+void tmem_page_got(struct tmem_page *page, const struct tmem_pool *pool)
+{
+	if (!tmem_pool_keeps(pool))
+		tmem_page_drop(page);
+	else if (!pool->persistent)
+		tmem_page_renew(page);
+}
+
 bool tmem_object_drop(struct tmem_object *object, unsigned int *budget)
 {
 	struct tmem_client *client = object->shard->pool->client;

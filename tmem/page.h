@@ -69,6 +69,12 @@ struct tmem_page *tmem_page_create(struct tmem_shard *shard, uint64_t hash,
 /* Make an ephemeral page the most recent one. Context: its shard's lock held. */
 void tmem_page_renew(struct tmem_page *page);
 
+/*
+ * tmem_page_got - do what a get does to a page of @pool: drop it, renew it, or leave it
+ * Context: its shard's lock held.
+ */
+void tmem_page_got(struct tmem_page *page, const struct tmem_pool *pool);
+
 /* Drop a page, and its object when it was the last. Context: its shard's lock held. */
 void tmem_page_drop(struct tmem_page *page);
 

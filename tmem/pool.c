@@ -10,6 +10,7 @@
 #include "tmem/index.h"
 #include "tmem/page.h"
 #include "tmem/pool.h"
+#include "tmem/shared.h"
 
 #define FLAGS_KNOWN                                                                                \
 	(TIDEPOOL_POOL_PERSISTENT | TIDEPOOL_POOL_SHARED | TIDEPOOL_POOL_ORDER_MASK |              \
@@ -27,18 +28,32 @@ struct tmem_pool *tmem_pool_find(struct tmem_client *client, uint64_t id)
 	return id < TIDEPOOL_MAX_POOLS ? pool : NULL;
 }
 
-struct tmem_shard *tmem_shard_lock(struct tmem_client *client, uint64_t id, uint64_t hash)
+int64_t tmem_pool_access(struct tmem_client *client, uint64_t id, enum tmem_access access,
+			 struct tmem_pool **pool)
 {
-	struct tmem_pool *pool = tmem_pool_find(client, id);
+	const struct tmem_grant *grant = tmem_shared_find(client, id);
+
+	*pool = grant ? grant->pool : tmem_pool_find(client, id);
+	if (!*pool)
+		return -TIDEPOOL_ENODEV;
+	return grant && !grant->write && access == TMEM_CHANGE ? -TIDEPOOL_EPERM : 0;
+}
+
+struct tmem_shard *tmem_shard_lock(struct tmem_client *client, uint64_t id, uint64_t hash,
+				   enum tmem_access access, int64_t *error)
+{
+	struct tmem_pool *pool;
 	struct tmem_shard *shard;
 
-	if (!pool)
+	*error = tmem_pool_access(client, id, access, &pool);
+	if (*error)
 		return NULL;
 	shard = &pool->shards[hash % TMEM_SHARDS];
 	tmem_lock_acquire(&shard->lock);
 	if (shard->open)
 		return shard;
 	tmem_lock_release(&shard->lock);
+	*error = -TIDEPOOL_ENODEV;
 	return NULL;
 }
 
@@ -50,8 +65,6 @@ static int64_t flags_check(uint64_t flags)
 		return -TIDEPOOL_EINVAL;
 	if (flags & TIDEPOOL_POOL_ORDER_MASK)
 		return -TIDEPOOL_EINVAL;
-	if (flags & TIDEPOOL_POOL_SHARED)
-		return -TIDEPOOL_EPERM;
 	return 0;
 }
 
@@ -72,21 +85,28 @@ undo:
 	return false;
 }
 
+int64_t tmem_pool_free_id(struct tmem_client *client)
+{
+	unsigned int id;
+
+	for (id = 0; id < TIDEPOOL_MAX_POOLS; id++)
+		if ((!client->pools[id] || client->pools[id]->state == TMEM_POOL_FREE) &&
+		    !tmem_shared_find(client, id))
+			return id;
+	return -TIDEPOOL_ENOMEM;
+}
+
 /*
  * Find the lowest free id and the frame for its pool, which is made when there never was one.
  * Returns the id or -TIDEPOOL_ENOMEM. Context: client lock held.
  */
 static int64_t id_reserve(struct tmem_client *client)
 {
+	int64_t id = tmem_pool_free_id(client);
 	struct tmem_pool *pool;
-	unsigned int id, s;
+	unsigned int s;
 
-	for (id = 0; id < TIDEPOOL_MAX_POOLS; id++)
-		if (!client->pools[id] || client->pools[id]->state == TMEM_POOL_FREE)
-			break;
-	if (id == TIDEPOOL_MAX_POOLS)
-		return -TIDEPOOL_ENOMEM;
-	if (client->pools[id])
+	if (id < 0 || client->pools[id])
 		return id;
 
 	pool = tmem_frame_reserve(client, TMEM_FRAME_METADATA, NULL);
@@ -126,9 +146,12 @@ int64_t tmem_pool_create(struct tmem_client *client, uint64_t flags, const uint6
 	struct tmem_pool *pool = NULL;
 	int64_t id = flags_check(flags);
 
-	(void)uuid; /* names a shared pool; there are none */
 	if (id < 0)
 		return id;
+	if (flags & TIDEPOOL_POOL_SHARED)
+		return tmem_shared_open(client, flags, uuid);
+	if (tmem_client_frozen(client))
+		return -TIDEPOOL_EFROZEN;
 
 	tmem_lock_acquire(&client->lock);
 	id = id_reserve(client);
@@ -149,6 +172,9 @@ int64_t tmem_pool_create(struct tmem_client *client, uint64_t flags, const uint6
 	if (pool) {
 		tmem_index_init(pool, frames);
 		pool->persistent = flags & TIDEPOOL_POOL_PERSISTENT;
+		pool->shared = false;
+		pool->uuid[0] = uuid[0];
+		pool->uuid[1] = uuid[1];
 		shards_set_open(pool, true);
 		busy_clear(pool);
 	}
@@ -210,6 +236,8 @@ int64_t tmem_pool_destroy(struct tmem_client *client, uint64_t id)
 	enum tmem_pool_state state;
 	bool busy, done;
 
+	if (tmem_shared_close(client, id))
+		return 0;
 	if (!pool)
 		return -TIDEPOOL_ENODEV;
 	tmem_lock_acquire(&client->lock);

@@ -53,6 +53,8 @@ struct tmem_pool {
 	struct tmem_client *client; /* constant */
 	/* Written while all shards are closed, read with one locked and open. */
 	bool persistent;
+	bool shared;	  /* of several clients: tmem/shared.h */
+	uint64_t uuid[2]; /* as NEW_POOL gave it; the name of a shared pool */
 	/* Protected by the client's lock. */
 	enum tmem_pool_state state;
 	bool busy; /* some CPU is creating it, or in a step of destroying it */
@@ -65,20 +67,44 @@ _Static_assert(sizeof(struct tmem_shard) == 64, "a shard is a cache line");
 _Static_assert(sizeof(struct tmem_pool) <= TMEM_PAGE_SIZE, "a pool fits a frame");
 
 /*
- * tmem_pool_find - a client's pool by the number that a guest gave
+ * tmem_pool_find - a client's own pool by the number that a guest gave
  *
  * Returns NULL when there never was one. The pool may be closed, and may become so at any time:
  * shard->open tells, once the shard is locked.
  */
 struct tmem_pool *tmem_pool_find(struct tmem_client *client, uint64_t id);
 
+/* What a call is going to do with a pool's pages. */
+enum tmem_access {
+	TMEM_LOOK,   /* get and read: members of a shared pool may */
+	TMEM_CHANGE, /* put, write, exchange, flush: not those that may only read */
+};
+
+/*
+ * tmem_pool_access - find the pool behind a number, the client's own or a shared one
+ *
+ * Returns 0 with @pool set, as from tmem_pool_find(), -TIDEPOOL_ENODEV or -TIDEPOOL_EPERM.
+ */
+int64_t tmem_pool_access(struct tmem_client *client, uint64_t id, enum tmem_access access,
+			 struct tmem_pool **pool);
+
 /*
  * tmem_shard_lock - find a pool by its number and lock the shard of a hash in it
+ * @error: set where nothing is locked: -TIDEPOOL_ENODEV, or -TIDEPOOL_EPERM
  *
- * Returns the shard, to be unlocked by the caller; NULL when there is no such pool, and nothing is
- * locked then. Context: no shard's lock held.
+ * Returns the shard, to be unlocked by the caller, or NULL. Context: no shard's lock held.
  */
-struct tmem_shard *tmem_shard_lock(struct tmem_client *client, uint64_t id, uint64_t hash);
+struct tmem_shard *tmem_shard_lock(struct tmem_client *client, uint64_t id, uint64_t hash,
+				   enum tmem_access access, int64_t *error);
+
+/* Whether a get leaves the page where it is. Context: a shard of the pool locked, and open. */
+static inline bool tmem_pool_keeps(const struct tmem_pool *pool)
+{
+	return pool->persistent || pool->shared;
+}
+
+/* The lowest pool number that is free, or -TIDEPOOL_ENOMEM. Context: client lock held. */
+int64_t tmem_pool_free_id(struct tmem_client *client);
 
 /*
  * tmem_pool_release - close a pool and drop what it holds, as far as the budget goes

@@ -25,8 +25,10 @@ struct range {
 	unsigned int visits; /* likewise */
 };
 
-static void page_drop(struct tmem_client *client, struct tmem_page *page, struct range *range)
+static void page_drop(struct tmem_page *page, struct range *range)
 {
+	struct tmem_client *client = tmem_page_shard(page)->pool->client;
+
 	tmem_page_drop(page);
 	tmem_client_count(&client->counters.flushed, 1);
 	range->drops = range->drops == 0 || tmem_frame_backlog() ? 0 : range->drops - 1;
@@ -36,7 +38,7 @@ static void page_drop(struct tmem_client *client, struct tmem_page *page, struct
  * Look at an object's pages in one shard, as far as the step goes. Returns whether none in the
  * range is left. The object may be gone. Context: the shard's lock held.
  */
-static bool object_walk(struct tmem_client *client, struct tmem_object *object, struct range *range)
+static bool object_walk(struct tmem_object *object, struct range *range)
 {
 	struct tmem_link *link = object->pages.first, *next;
 
@@ -48,7 +50,7 @@ static bool object_walk(struct tmem_client *client, struct tmem_object *object, 
 			return false;
 		range->visits--;
 		if (page->index - range->first < range->count)
-			page_drop(client, page, range);
+			page_drop(page, range);
 	}
 	return true;
 }
@@ -61,14 +63,15 @@ static int64_t walk(struct tmem_client *client, uint64_t pool, struct range *ran
 	unsigned int s;
 
 	for (s = 0; s < TMEM_SHARDS && done; s++) {
-		struct tmem_shard *shard = tmem_shard_lock(client, pool, s);
 		struct tmem_object *object;
+		int64_t error;
+		struct tmem_shard *shard = tmem_shard_lock(client, pool, s, TMEM_CHANGE, &error);
 
 		if (!shard)
-			return -TIDEPOOL_ENODEV;
+			return error;
 		object = tmem_index_find_object(shard, hash, range->oid);
 		if (object)
-			done = object_walk(client, object, range);
+			done = object_walk(object, range);
 		tmem_lock_release(&shard->lock);
 	}
 	return done;
@@ -85,14 +88,15 @@ static int64_t look_up(struct tmem_client *client, uint64_t pool, struct range *
 
 	do {
 		uint64_t hash = tmem_index_hash_key(&key);
-		struct tmem_shard *shard = tmem_shard_lock(client, pool, hash);
 		struct tmem_page *page;
+		int64_t error;
+		struct tmem_shard *shard = tmem_shard_lock(client, pool, hash, TMEM_CHANGE, &error);
 
 		if (!shard)
-			return -TIDEPOOL_ENODEV;
+			return error;
 		page = tmem_index_find_page(shard, hash, &key);
 		if (page)
-			page_drop(client, page, range);
+			page_drop(page, range);
 		tmem_lock_release(&shard->lock);
 		key.index++;
 		n++;

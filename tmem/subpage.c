@@ -38,11 +38,12 @@ int64_t tmem_read(struct tmem_client *client, uint64_t pool, const struct tmem_k
 		  const struct tmem_span *span, void *page)
 {
 	uint64_t hash = tmem_index_hash_key(key);
-	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash);
 	struct tmem_page *found;
+	int64_t ret;
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash, TMEM_LOOK, &ret);
 
 	if (!shard)
-		return -TIDEPOOL_ENODEV;
+		return ret;
 	found = tmem_index_find_page(shard, hash, key);
 	if (found)
 		tmem_content_read_part(found, span->offset, span->length, (char *)page + span->at);
@@ -69,22 +70,23 @@ int64_t tmem_write(struct tmem_client *client, uint64_t pool, const struct tmem_
 		   const struct tmem_span *span, const void *data)
 {
 	uint64_t hash = tmem_index_hash_key(key);
-	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash);
 	struct tmem_page *page;
-	int64_t ret = 0;
-	bool held;
+	int64_t ret;
+	bool held, frozen;
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash, TMEM_CHANGE, &ret);
 
 	if (!shard)
-		return -TIDEPOOL_ENODEV;
+		return ret;
 	page = tmem_index_find_page(shard, hash, key);
 	held = page;
-	if (!held) {
+	frozen = tmem_client_frozen(client);
+	if (!held && !frozen) {
 		page = tmem_page_create(shard, hash, key, zeroes);
 		if (page)
 			tmem_index_grow(shard);
 	}
-	if (!page || !page_write(page, span, data)) {
-		ret = held ? -TIDEPOOL_ENOSPC : -TIDEPOOL_ENOMEM;
+	if (frozen || !page || !page_write(page, span, data)) {
+		ret = held ? -TIDEPOOL_ENOSPC : frozen ? -TIDEPOOL_EFROZEN : -TIDEPOOL_ENOMEM;
 		if (page)
 			tmem_page_drop(page);
 	}
@@ -116,14 +118,17 @@ int64_t tmem_exchange(struct tmem_client *client, uint64_t pool, const struct tm
 		      const struct tmem_span *span, void *data)
 {
 	uint64_t hash = tmem_index_hash_key(key);
-	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash);
 	struct tmem_page *page;
 	char *content = NULL;
+	bool frozen;
+	int64_t ret;
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash, TMEM_CHANGE, &ret);
 
 	if (!shard)
-		return -TIDEPOOL_ENODEV;
+		return ret;
 	page = tmem_index_find_page(shard, hash, key);
-	if (page)
+	frozen = tmem_client_frozen(client);
+	if (page && !frozen)
 		content = tmem_content_modify(page);
 	if (content) {
 		bytes_exchange(content + span->offset, (char *)data + span->at, span->length);
@@ -139,5 +144,9 @@ int64_t tmem_exchange(struct tmem_client *client, uint64_t pool, const struct tm
 	tmem_client_count(&client->counters.puts, content != NULL);
 	tmem_client_count(&client->counters.refused, page && !content);
 	tmem_frame_trim();
-	return content ? 0 : page ? -TIDEPOOL_ENOMEM : -TIDEPOOL_ENOENT;
+	if (content)
+		return 0;
+	if (!page)
+		return -TIDEPOOL_ENOENT;
+	return frozen ? -TIDEPOOL_EFROZEN : -TIDEPOOL_ENOMEM;
 }

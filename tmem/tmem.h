@@ -106,6 +106,45 @@ void tmem_exit(void);
  */
 struct tmem_client *tmem_client_create(const struct tmem_limits *limits);
 
+/* Why a client is frozen: each reason stands for itself. */
+enum tmem_freeze {
+	TMEM_FREEZE_OPERATOR = 1,
+	TMEM_FREEZE_SAVE = 2,
+	TMEM_FREEZE_RESTORE = 4,
+};
+
+/*
+ * tmem_client_freeze - let a client's pages only become fewer; tmem_client_thaw - the reverse
+ *
+ * Of a frozen client a put to a key that holds nothing is refused with -TIDEPOOL_EFROZEN, and one
+ * to a key that holds a page drops that page and is refused with -TIDEPOOL_ENOSPC (rule 2). No
+ * pool can be made, and exchanges are refused. Gets, flushes, destroys and eviction go on. Calls
+ * that were under way may still store their page until they return.
+ */
+void tmem_client_freeze(struct tmem_client *client, enum tmem_freeze reason);
+void tmem_client_thaw(struct tmem_client *client, enum tmem_freeze reason);
+
+/*
+ * tmem_shared_create - make a pool that several clients may use
+ * @name:   what they ask for it by
+ * @limits: of the pool's memory: it is charged to itself, and to none of them
+ *
+ * Returns the account that it is charged to, a client without a guest, for tmem_client_prepare()
+ * and tmem_client_stats(); NULL without memory. It may be destroyed as a client when no client that
+ * was granted it is left.
+ */
+struct tmem_client *tmem_shared_create(const uint64_t name[2], bool persistent,
+				       const struct tmem_limits *limits);
+
+/*
+ * tmem_shared_grant - let a client open a shared pool
+ * @shared: from tmem_shared_create()
+ * @write:  it may put and flush, and is believed in what it puts by all others
+ *
+ * Returns 0, or -TIDEPOOL_ENOMEM: it has been granted eight. Context: the client is not used yet.
+ */
+int tmem_shared_grant(struct tmem_client *client, struct tmem_client *shared, bool write);
+
 /*
  * tmem_client_prepare - set memory aside for a client's reserve
  *
@@ -128,8 +167,9 @@ int tmem_client_destroy(struct tmem_client *client);
  * @flags, @uuid: as the guest passed them; checked here
  *
  * Returns the pool id (0 .. TIDEPOOL_MAX_POOLS - 1), -TIDEPOOL_EINVAL (version, page order or
- * reserved bits), -TIDEPOOL_EPERM (shared: nobody granted it), -TIDEPOOL_ENOMEM (no free id or
- * no memory).
+ * reserved bits), -TIDEPOOL_EPERM (shared: nobody granted it, or not as this kind of pool),
+ * -TIDEPOOL_EFROZEN, -TIDEPOOL_ENOMEM (no free id or no memory). A shared pool that the client has
+ * open already is the same pool: the same id.
  */
 int64_t tmem_pool_create(struct tmem_client *client, uint64_t flags, const uint64_t uuid[2]);
 
@@ -152,9 +192,10 @@ int64_t tmem_pool_destroy(struct tmem_client *client, uint64_t pool);
  * page, once its owner has no ephemeral ones, takes from anybody above its reserve. Where there is
  * nothing to take the put is refused.
  *
- * Returns 0, -TIDEPOOL_ENODEV, -TIDEPOOL_ENOMEM (refused; the key held nothing), or
+ * Returns 0, -TIDEPOOL_ENODEV, -TIDEPOOL_EPERM (as all that change a shared pool: only a grant to
+ * read), -TIDEPOOL_ENOMEM (refused; the key held nothing), -TIDEPOOL_EFROZEN (likewise), or
  * -TIDEPOOL_ENOSPC (refused, and the page the key held was dropped: rule 2. Only where the old page
- * had no frame that the new one could take).
+ * had no frame that the new one could take, or the client is frozen).
  */
 int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
 		 const void *page);
@@ -163,7 +204,8 @@ int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_ke
  * tmem_get - TIDEPOOL_OP_GET_PAGE: copy a page out
  * @page: written only on success
  *
- * A get from an ephemeral pool removes the page, one from a persistent pool keeps it.
+ * A get from an ephemeral pool removes the page, one from a persistent pool keeps it. One from a
+ * shared ephemeral pool keeps it too, as the most recent one.
  * Returns 0, -TIDEPOOL_ENODEV or -TIDEPOOL_ENOENT.
  */
 int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_key *key, void *page);
@@ -241,7 +283,8 @@ int64_t tmem_write(struct tmem_client *client, uint64_t pool, const struct tmem_
 /*
  * tmem_exchange - TIDEPOOL_OP_XCHG: exchange a part of a page with a part of @data
  *
- * Returns 0; -TIDEPOOL_ENODEV, -TIDEPOOL_ENOENT or -TIDEPOOL_ENOMEM with nothing changed.
+ * Returns 0; -TIDEPOOL_ENODEV, -TIDEPOOL_EPERM, -TIDEPOOL_ENOENT, -TIDEPOOL_EFROZEN or
+ * -TIDEPOOL_ENOMEM with nothing changed.
  */
 int64_t tmem_exchange(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
 		      const struct tmem_span *span, void *data);

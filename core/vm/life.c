@@ -281,6 +281,29 @@ int vm_resume(struct vm *vm)
 	return change_status(vm, VM_PAUSED, VM_RUNNING);
 }
 
+static int change_store(struct vm *vm, void (*change)(struct tmem_client *, enum tmem_freeze))
+{
+	int err = -EINVAL;
+
+	spin_lock(&vm->lock);
+	if (vm_is_up(vm->status)) {
+		change(vm->tmem, TMEM_FREEZE_OPERATOR);
+		err = 0;
+	}
+	spin_unlock(&vm->lock);
+	return err;
+}
+
+int vm_freeze(struct vm *vm)
+{
+	return change_store(vm, tmem_client_freeze);
+}
+
+int vm_thaw(struct vm *vm)
+{
+	return change_store(vm, tmem_client_thaw);
+}
+
 /* Context: vm->lock held; vCPUs and store account exist. */
 static void collect_figures(const struct vm *vm, struct vm_figures *figures)
 {

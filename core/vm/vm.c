@@ -13,6 +13,7 @@
 #include "core/errno.h"
 #include "core/frames.h"
 #include "core/sched.h"
+#include "core/store.h"
 #include "core/string.h"
 #include "core/time.h"
 #include "core/vm/loader.h"
@@ -149,18 +150,16 @@ static int begin(struct vm *vm, const char **why)
 static int store_step(struct vm *vm, const char **why)
 {
 	const struct guest_config *config = vm->config;
-	const struct tmem_limits limits = {
-		.cap = config->tmem_cap == UINT64_MAX ? UINT64_MAX
-						      : config->tmem_cap / TMEM_PAGE_SIZE,
-		.reserve = (config->tmem_reserve + TMEM_PAGE_SIZE - 1) / TMEM_PAGE_SIZE,
-		.weight = config->tmem_weight,
-	};
+	const struct tmem_limits limits = store_limits(config->tmem_cap, config->tmem_reserve,
+						       config->tmem_weight);
 	int err;
 
-	if (!vm->tmem)
+	if (!vm->tmem) {
 		vm->tmem = tmem_client_create(&limits);
-	if (!vm->tmem)
-		return -ENOMEM;
+		if (!vm->tmem)
+			return -ENOMEM;
+		store_grant(vm->tmem, config);
+	}
 	err = tmem_client_prepare(vm->tmem);
 	if (err == -TIDEPOOL_EAGAIN)
 		return 1;

@@ -141,6 +141,8 @@ void vm_stop(struct vm *vm, enum vm_end end, const char *fmt, ...)
  * vm_reset     - the operator's reset: stop and start anew
  * vm_pause     - keep its vCPUs from running; its clocks go on
  * vm_resume    - the reverse
+ * vm_freeze    - let its pages in the store only become fewer, as tmem_client_freeze() does
+ * vm_thaw      - the reverse
  *
  * Each returns 0, or -EINVAL when the guest is not in a state for it. Context: any CPU.
  */
@@ -148,6 +150,8 @@ int vm_shut_down(struct vm *vm);
 int vm_reset(struct vm *vm);
 int vm_pause(struct vm *vm);
 int vm_resume(struct vm *vm);
+int vm_freeze(struct vm *vm);
+int vm_thaw(struct vm *vm);
 
 /*
  * vm_retire_vcpu - a vCPU of a stopping VM has left its CPU for good

@@ -21,14 +21,16 @@
 #define TIDEPOOL_FEATURE_VECTOR	 (1u << 0) /* TIDEPOOL_OP_VECTOR */
 #define TIDEPOOL_FEATURE_RANGE	 (1u << 1) /* TIDEPOOL_OP_FLUSH_RANGE */
 #define TIDEPOOL_FEATURE_SUBPAGE (1u << 2) /* TIDEPOOL_OP_NEW_PAGE, _READ, _WRITE, _XCHG */
+#define TIDEPOOL_FEATURE_SHARED	 (1u << 3) /* TIDEPOOL_POOL_SHARED, for those who are granted it */
 
 /* Those of this version. */
 #define TIDEPOOL_FEATURES                                                                          \
-	(TIDEPOOL_FEATURE_VECTOR | TIDEPOOL_FEATURE_RANGE | TIDEPOOL_FEATURE_SUBPAGE)
+	(TIDEPOOL_FEATURE_VECTOR | TIDEPOOL_FEATURE_RANGE | TIDEPOOL_FEATURE_SUBPAGE |             \
+	 TIDEPOOL_FEATURE_SHARED)
 
 /* Version: a guest refuses a major number it does not know. */
 #define TIDEPOOL_ABI_MAJOR   1u
-#define TIDEPOOL_ABI_MINOR   1u
+#define TIDEPOOL_ABI_MINOR   2u
 #define TIDEPOOL_ABI_VERSION ((TIDEPOOL_ABI_MAJOR << 16) | TIDEPOOL_ABI_MINOR)
 
 /* RAX of a call: the magic keeps other hypervisors' calls (Linux makes KVM's) apart from ours. */
@@ -113,6 +115,6 @@ struct tidepool_descriptor {
 #define TIDEPOOL_EINVAL	 22   /* an argument is outside its range */
 #define TIDEPOOL_ENOSPC	 28   /* put refused, and the key's old page was dropped */
 #define TIDEPOOL_ENOSYS	 38   /* no such operation */
-#define TIDEPOOL_EFROZEN 1001 /* put refused: the guest is frozen for saving */
+#define TIDEPOOL_EFROZEN 1001 /* refused: the guest is frozen, its pages may only become fewer */
 
 #endif

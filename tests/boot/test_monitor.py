@@ -67,6 +67,23 @@ def test_monitor() -> None:
         focus(machine, "guest echo")
         machine.console.send("how are you\r")
         machine.expect(r'echo\| echo: "how are you"')
+        machine.console.send("put\r")
+        machine.expect(r"echo\| echo: put: 0")
+        focus(machine, "the monitor")
+
+        # frozen: nothing new comes into the store
+        command(machine, "freeze echo", r"guest echo is frozen")
+        focus(machine, "guest spin")
+        focus(machine, "guest echo")
+        machine.console.send("put\r")
+        machine.expect(r"echo\| echo: put: -1001")
+        focus(machine, "the monitor")
+        command(machine, "thaw echo", r"guest echo is not frozen")
+        command(machine, "tmem", r"echo +2 +0 +0 +0 +1 +0 +2 ")
+        focus(machine, "guest spin")
+        focus(machine, "guest echo")
+        machine.console.send("put\r")
+        machine.expect(r"echo\| echo: put: 0")
         machine.console.send("reset\r")  # on_reset=restart is the default
         machine.expect(r"tidepool: guest echo: stopped: reset")
         machine.expect(r"echo\| echo: ready, life 1")

@@ -19,7 +19,7 @@ def results(output: str) -> dict[str, str]:
 
 
 def test_guests_side_by_side(machine_type: type[Machine]) -> None:
-    """The ABI, bad arguments, a full store, interrupts, string I/O and the processor's face, all at once."""
+    """ABI, bad arguments, a full store, interrupts, string I/O, the processor, sharing, all at once."""
     modules = [
         tiny("abi"),
         tiny("badargs"),
@@ -29,10 +29,17 @@ def test_guests_side_by_side(machine_type: type[Machine]) -> None:
         tiny("full", words="memory=16M tmem=4M"),
         tiny("vector", "seed=1 rounds=3", name="vector1"),
         tiny("vector", "seed=7 rounds=3", name="vector2"),
+        tiny("shared", "write", name="writer", words="memory=16M shared=base:rw shared=answer:ro"),
+        tiny("shared", "read", name="reader", words="memory=16M shared=answer:rw shared=base:ro"),
+        tiny("shared", name="stranger"),
+        tiny("scrub", "byte=17", name="scrub1", words="memory=16M tmem=512K"),
+        tiny("scrub", "byte=34", name="scrub2", words="memory=16M tmem=512K"),
     ]
-    with machine_type(modules, limit=90) as machine:
+    cmdline = "idle=poweroff pool=base,tmem=4M pool=answer,persistent,tmem=4M"
+    with machine_type(modules, cmdline=cmdline, limit=120) as machine:
         output = machine.wait_end()
     names = ("abi", "badargs", "irq", "strings", "cpu", "full", "vector1", "vector2")
+    names += ("writer", "reader", "stranger", "scrub1", "scrub2")
     assert results(output) == dict.fromkeys(names, "Success")
 
 

@@ -5,6 +5,7 @@
  *   off    power off
  *   reset  reset the machine
  *   crash  a triple fault
+ *   put    put a page under a new key, and say what came of it
  *
  * It keeps a page in the store, and says whether its kernel was changed by an earlier life.
  */
@@ -23,13 +24,18 @@ const char test_name[] = "echo";
 static uint64_t lives = 1; /* in the kernel's file: changed, if anybody wrote to that */
 static uint8_t page[TIDEPOOL_PAGE_SIZE] __attribute__((aligned(4096)));
 
+static struct page_key key = {{1, 2, 3}, 4};
+
 static void store_a_page(void)
 {
-	const struct page_key key = {{1, 2, 3}, 4};
-	int64_t pool = pool_new(TIDEPOOL_POOL_PERSISTENT | TIDEPOOL_POOL_VERSION);
+	CHECK_EQ(pool_new(TIDEPOOL_POOL_PERSISTENT | TIDEPOOL_POOL_VERSION), 0, "new pool");
+	CHECK_EQ(page_put(0, &key, page), 0, "put");
+}
 
-	CHECK(pool >= 0, "new pool: %ld", pool);
-	CHECK_EQ(page_put((uint64_t)pool, &key, page), 0, "put");
+static void put_another(void)
+{
+	key.index++;
+	print("echo: put: %ld\n", page_put(0, &key, page));
 }
 
 static char read_char(void)
@@ -89,5 +95,7 @@ void test_main(void)
 			out8(POWER_PORT_RESET, POWER_RESET_VALUE);
 		if (is(line, len, "crash", 5))
 			triple_fault();
+		if (is(line, len, "put", 3))
+			put_another();
 	}
 }

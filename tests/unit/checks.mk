@@ -21,7 +21,7 @@ coverage: deps-build deps-test $(COVERAGE_TESTS:%=$(COVERAGE)/test_%)
 		$(COVERAGE)/test_$$name > $(COVERAGE)/$$name.log 2>&1 || \
 			{ tail -n 30 $(COVERAGE)/$$name.log; exit 1; }; \
 	done
-	@$(PYTHON) tools/coverage.py --least tmem=95 $(COVERAGE) tmem boot core/config.c core/words.c
+	@$(PYTHON) tools/coverage.py --least tmem=95 $(COVERAGE) tmem boot core/config.c core/config_shared.c core/words.c
 
 # ---- ThreadSanitizer ------------------------------------------------------------------------------
 

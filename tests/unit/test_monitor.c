@@ -101,6 +101,33 @@ int vm_resume(struct vm *vm)
 	return note("resume", vm, vm->status == VM_PAUSED ? 0 : -1);
 }
 
+int vm_freeze(struct vm *vm)
+{
+	return note("freeze", vm, vm_is_up(vm->status) ? 0 : -1);
+}
+
+int vm_thaw(struct vm *vm)
+{
+	return note("thaw", vm, vm_is_up(vm->status) ? 0 : -1);
+}
+
+/* One pool, the second of two that were configured. */
+struct tmem_client *store_pool(uint32_t n, const char **name)
+{
+	static char account;
+
+	if (n != 1)
+		return NULL;
+	*name = "base";
+	return (void *)&account;
+}
+
+void tmem_client_stats(struct tmem_client *pool, struct tmem_stats *stats)
+{
+	assert_non_null(pool);
+	*stats = (struct tmem_stats){.held = 77, .charged = 5};
+}
+
 void vm_get_figures(struct vm *vm, struct vm_figures *figures)
 {
 	*figures = vm->last;
@@ -219,7 +246,8 @@ static void test_mistakes(void **state)
 
 static void test_life_cycle_commands(void **state)
 {
-	static const char *const commands[] = {"start", "stop", "reset", "pause", "resume"};
+	static const char *const commands[] = {"start",	 "stop",   "reset", "pause",
+					       "resume", "freeze", "thaw"};
 	char line[MONITOR_LINE_MAX];
 
 	(void)state;
@@ -236,6 +264,9 @@ static void test_life_cycle_commands(void **state)
 	assert_says("pause web", 0, "guest web is paused");
 	assert_says("resume web", 0, "guest web is not paused\n");
 	assert_says("stop db", 0, "guest db is not running\n");
+	assert_says("freeze web", 0, "guest web is frozen");
+	assert_says("thaw web", 0, "guest web is not frozen any more\n");
+	assert_says("freeze db", 0, "guest db is not running\n");
 }
 
 static void test_figures(void **state)
@@ -255,6 +286,8 @@ static void test_figures(void **state)
 	assert_says("exits web", 0, "hlt                    77\n");
 	assert_null(strstr(shown, "cpuid"));
 	assert_says("tmem", 0, " 12\n");
+	assert_shown("base                    0         0         0         0         0         0"
+		     "        77           20\n");
 	assert_shown("store: 6 MiB taken, 40 pages held, 1493 frames free in it\n");
 	now = 400 * MSEC;
 	monitor_execute("cpus");

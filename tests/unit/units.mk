@@ -17,7 +17,8 @@ unit_test_tmem_share_threads := $(tmem_sources) $(model_host)
 unit_test_hypercall := $(tmem_sources) $(wildcard core/vm/hypercall*.c) $(model_host) tests/unit/model_calls.c
 unit_test_frames := core/frames.c
 unit_test_multiboot2 := boot/multiboot2.c
-unit_test_config := core/config.c core/words.c
+unit_test_config := core/config.c core/config_shared.c core/words.c
+unit_test_config_shared := core/config_shared.c core/words.c
 unit_test_sched :=
 unit_test_monitor := core/monitor.c core/monitor_commands.c core/console.c
 loader_sources := core/vm/loader.c core/vm/loader_common.c core/vm/bzimage.c core/vm/elf.c core/vm/pvh.c core/vm/multiboot1.c core/vm/memory_map.c core/vm/memory.c tests/unit/loader_host.c
@@ -69,3 +70,8 @@ unit_test_machine_check := arch/x86_64/vcpu/machine_check.c
 unit_test_vmx_controls :=
 unit_test_vmx_state :=
 unit_test_vmx_exits :=
+
+# The store's semantics.
+unit_test_tmem_freeze := $(unit_test_tmem_content)
+unit_test_tmem_shared := $(unit_test_tmem_content)
+unit_test_tmem_scrub := $(tmem_sources) $(model_host)
