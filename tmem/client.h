@@ -64,6 +64,7 @@ struct tmem_client {
 	struct tmem_link link;	   /* in tmem_store.clients */
 	struct tmem_counters counters;
 	uint32_t frozen;      /* enum tmem_freeze, for each reason a bit; atomic */
+	uint32_t generation;  /* of pages of order 9: tmem/huge.c; atomic */
 	uint32_t grant_count; /* constant once the client is used */
 	struct tmem_grant grants[TMEM_MAX_GRANTS];
 	/* A pool's frame stays once it was made, for the next pool of that id: tmem/pool.c. */

@@ -75,26 +75,44 @@ static void *frame_give(struct tmem_page *page)
 	return frame;
 }
 
-bool tmem_content_write(struct tmem_page *page, const void *src)
+/* Let a filled page be what @content says; a frame that it had goes. */
+static void content_set(struct tmem_page *page, uint64_t content)
 {
 	struct tmem_client *client = tmem_page_shard(page)->pool->client;
-	uint64_t content = tmem_content_scan(src);
 	void *frame = frame_of(page->content);
 
-	if (!content) {
-		if (!frame)
-			frame = frame_give(page);
-		if (frame)
-			(void)tmem_store.host.page_put(frame, src);
-		return frame;
-	}
 	if (frame) {
 		tmem_lock_acquire(&client->lock);
 		tmem_client_frame_free(client, frame);
 		tmem_lock_release(&client->lock);
 	}
 	page->content = content;
-	return true;
+}
+
+uint32_t tmem_content_word(const struct tmem_page *page)
+{
+	return frame_of(page->content) ? 0 : (uint32_t)(page->content >> FILL_SHIFT);
+}
+
+void tmem_content_fill(struct tmem_page *page, uint32_t word)
+{
+	content_set(page, (uint64_t)word << FILL_SHIFT | FILLED);
+}
+
+bool tmem_content_write(struct tmem_page *page, const void *src)
+{
+	uint64_t content = tmem_content_scan(src);
+	void *frame = frame_of(page->content);
+
+	if (content) {
+		content_set(page, content);
+		return true;
+	}
+	if (!frame)
+		frame = frame_give(page);
+	if (frame)
+		tmem_store.host.page_put(frame, src);
+	return frame;
 }
 
 void tmem_content_read(const struct tmem_page *page, void *dst)

@@ -52,6 +52,13 @@ void tmem_content_read_part(const struct tmem_page *page, uint64_t offset, uint6
 void *tmem_content_modify(struct tmem_page *page);
 
 /*
+ * tmem_content_word - the word that a filled page repeats; 0 if it is no filled page
+ * tmem_content_fill - make it a filled page of that word, which never needs memory
+ */
+uint32_t tmem_content_word(const struct tmem_page *page);
+void tmem_content_fill(struct tmem_page *page, uint32_t word);
+
+/*
  * tmem_content_release - take the data away from a page
  *
  * Returns the frame that this makes free, still charged to the client, or NULL: none.

@@ -48,7 +48,7 @@ static void shards_unlock(const struct locked *locked)
 static int64_t shards_lock(struct tmem_client *client, const struct tmem_get *gets,
 			   unsigned int count, struct locked *locked)
 {
-	bool open = true;
+	bool open = true, huge = false;
 	unsigned int i;
 
 	locked->count = 0;
@@ -65,11 +65,12 @@ static int64_t shards_lock(struct tmem_client *client, const struct tmem_get *ge
 	for (i = 0; i < locked->count; i++) {
 		tmem_lock_acquire(&locked->shards[i]->lock);
 		open = open && locked->shards[i]->open;
+		huge = huge || locked->shards[i]->pool->huge;
 	}
-	if (open)
+	if (open && !huge)
 		return 0;
 	shards_unlock(locked);
-	return -TIDEPOOL_ENODEV;
+	return open ? -TIDEPOOL_EINVAL : -TIDEPOOL_ENODEV;
 }
 
 static struct tmem_page *page_find(struct tmem_pool *pool, const struct tmem_key *key)

@@ -10,6 +10,7 @@
 #include "tmem/content.h"
 #include "tmem/frame.h"
 #include "tmem/index.h"
+#include "tmem/ops.h"
 #include "tmem/page.h"
 #include "tmem/pool.h"
 
@@ -47,13 +48,13 @@ static int64_t page_add(struct tmem_shard *shard, uint64_t hash, const struct tm
 	return 0;
 }
 
-int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
-		 const void *page)
+int64_t tmem_put_in(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		    const void *page, unsigned int access)
 {
 	uint64_t hash = tmem_index_hash_key(key);
 	struct tmem_page *old;
 	int64_t ret;
-	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash, TMEM_CHANGE, &ret);
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash, access, &ret);
 
 	if (!shard)
 		return ret;
@@ -63,18 +64,16 @@ int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_ke
 	else
 		ret = old ? page_replace(old, page) : page_add(shard, hash, key, page);
 	tmem_lock_release(&shard->lock);
-
-	tmem_client_count(ret ? &client->counters.refused : &client->counters.puts, 1);
-	tmem_frame_trim();
 	return ret;
 }
 
-int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_key *key, void *page)
+int64_t tmem_get_in(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		    void *page, unsigned int access)
 {
 	uint64_t hash = tmem_index_hash_key(key);
 	struct tmem_page *found;
 	int64_t ret;
-	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash, TMEM_LOOK, &ret);
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash, access, &ret);
 
 	if (!shard)
 		return ret;
@@ -84,18 +83,16 @@ int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_ke
 		tmem_page_got(found, shard->pool);
 	}
 	tmem_lock_release(&shard->lock);
-
-	tmem_client_count(found ? &client->counters.gets : &client->counters.misses, 1);
-	tmem_frame_trim();
 	return found ? 0 : -TIDEPOOL_ENOENT;
 }
 
-int64_t tmem_flush_page(struct tmem_client *client, uint64_t pool, const struct tmem_key *key)
+int64_t tmem_flush_in(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		      unsigned int access)
 {
 	uint64_t hash = tmem_index_hash_key(key);
 	struct tmem_page *found;
 	int64_t ret;
-	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash, TMEM_CHANGE, &ret);
+	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash, access, &ret);
 
 	if (!shard)
 		return ret;
@@ -105,8 +102,42 @@ int64_t tmem_flush_page(struct tmem_client *client, uint64_t pool, const struct 
 		tmem_client_count(&shard->pool->client->counters.flushed, 1);
 	}
 	tmem_lock_release(&shard->lock);
-	tmem_frame_trim();
 	return found ? 1 : 0;
+}
+
+/* Whether the pool was there: then the call counts, whatever came of it. */
+static bool is_answer(int64_t ret)
+{
+	return ret != -TIDEPOOL_ENODEV && ret != -TIDEPOOL_EPERM && ret != -TIDEPOOL_EINVAL;
+}
+
+int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		 const void *page)
+{
+	int64_t ret = tmem_put_in(client, pool, key, page, TMEM_CHANGE);
+
+	if (is_answer(ret))
+		tmem_client_count(ret ? &client->counters.refused : &client->counters.puts, 1);
+	tmem_frame_trim();
+	return ret;
+}
+
+int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_key *key, void *page)
+{
+	int64_t ret = tmem_get_in(client, pool, key, page, TMEM_LOOK);
+
+	if (is_answer(ret))
+		tmem_client_count(ret ? &client->counters.misses : &client->counters.gets, 1);
+	tmem_frame_trim();
+	return ret;
+}
+
+int64_t tmem_flush_page(struct tmem_client *client, uint64_t pool, const struct tmem_key *key)
+{
+	int64_t ret = tmem_flush_in(client, pool, key, TMEM_CHANGE);
+
+	tmem_frame_trim();
+	return ret;
 }
 
 int64_t tmem_flush_object(struct tmem_client *client, uint64_t pool, const uint64_t oid[3])
@@ -117,7 +148,8 @@ int64_t tmem_flush_object(struct tmem_client *client, uint64_t pool, const uint6
 
 	for (s = 0; s < TMEM_SHARDS && ret == 0; s++) {
 		struct tmem_object *object;
-		struct tmem_shard *shard = tmem_shard_lock(client, pool, s, TMEM_CHANGE, &ret);
+		struct tmem_shard *shard = tmem_shard_lock(client, pool, s,
+							   TMEM_CHANGE | TMEM_ANY_ORDER, &ret);
 
 		if (!shard)
 			return ret;

@@ -28,7 +28,7 @@ struct tmem_pool *tmem_pool_find(struct tmem_client *client, uint64_t id)
 	return id < TIDEPOOL_MAX_POOLS ? pool : NULL;
 }
 
-int64_t tmem_pool_access(struct tmem_client *client, uint64_t id, enum tmem_access access,
+int64_t tmem_pool_access(struct tmem_client *client, uint64_t id, unsigned int access,
 			 struct tmem_pool **pool)
 {
 	const struct tmem_grant *grant = tmem_shared_find(client, id);
@@ -36,11 +36,11 @@ int64_t tmem_pool_access(struct tmem_client *client, uint64_t id, enum tmem_acce
 	*pool = grant ? grant->pool : tmem_pool_find(client, id);
 	if (!*pool)
 		return -TIDEPOOL_ENODEV;
-	return grant && !grant->write && access == TMEM_CHANGE ? -TIDEPOOL_EPERM : 0;
+	return grant && !grant->write && access & TMEM_CHANGE ? -TIDEPOOL_EPERM : 0;
 }
 
 struct tmem_shard *tmem_shard_lock(struct tmem_client *client, uint64_t id, uint64_t hash,
-				   enum tmem_access access, int64_t *error)
+				   unsigned int access, int64_t *error)
 {
 	struct tmem_pool *pool;
 	struct tmem_shard *shard;
@@ -50,20 +50,25 @@ struct tmem_shard *tmem_shard_lock(struct tmem_client *client, uint64_t id, uint
 		return NULL;
 	shard = &pool->shards[hash % TMEM_SHARDS];
 	tmem_lock_acquire(&shard->lock);
-	if (shard->open)
+	if (!shard->open)
+		*error = -TIDEPOOL_ENODEV;
+	else if (!(access & TMEM_ANY_ORDER) && pool->huge != !!(access & TMEM_HUGE))
+		*error = -TIDEPOOL_EINVAL;
+	else
 		return shard;
 	tmem_lock_release(&shard->lock);
-	*error = -TIDEPOOL_ENODEV;
 	return NULL;
 }
 
 static int64_t flags_check(uint64_t flags)
 {
+	uint64_t order = (flags & TIDEPOOL_POOL_ORDER_MASK) >> TIDEPOOL_POOL_ORDER_SHIFT;
+
 	if (flags & ~FLAGS_KNOWN)
 		return -TIDEPOOL_EINVAL;
 	if ((flags & TIDEPOOL_POOL_VERSION_MASK) != TIDEPOOL_POOL_VERSION)
 		return -TIDEPOOL_EINVAL;
-	if (flags & TIDEPOOL_POOL_ORDER_MASK)
+	if (order != 0 && order != TIDEPOOL_HUGE_ORDER)
 		return -TIDEPOOL_EINVAL;
 	return 0;
 }
@@ -172,6 +177,8 @@ int64_t tmem_pool_create(struct tmem_client *client, uint64_t flags, const uint6
 	if (pool) {
 		tmem_index_init(pool, frames);
 		pool->persistent = flags & TIDEPOOL_POOL_PERSISTENT;
+		__atomic_store_n(&pool->huge, (flags & TIDEPOOL_POOL_ORDER_MASK) != 0,
+				 __ATOMIC_RELAXED);
 		pool->shared = false;
 		pool->uuid[0] = uuid[0];
 		pool->uuid[1] = uuid[1];

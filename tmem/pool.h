@@ -53,6 +53,7 @@ struct tmem_pool {
 	struct tmem_client *client; /* constant */
 	/* Written while all shards are closed, read with one locked and open. */
 	bool persistent;
+	bool huge;	  /* of order 9; atomic, also read without: tmem_pool_is_huge() */
 	bool shared;	  /* of several clients: tmem/shared.h */
 	uint64_t uuid[2]; /* as NEW_POOL gave it; the name of a shared pool */
 	/* Protected by the client's lock. */
@@ -76,8 +77,11 @@ struct tmem_pool *tmem_pool_find(struct tmem_client *client, uint64_t id);
 
 /* What a call is going to do with a pool's pages. */
 enum tmem_access {
-	TMEM_LOOK,   /* get and read: members of a shared pool may */
-	TMEM_CHANGE, /* put, write, exchange, flush: not those that may only read */
+	TMEM_LOOK = 0,	 /* get and read: members of a shared pool may */
+	TMEM_CHANGE = 1, /* put, write, exchange, flush: not those that may only read */
+	/* Flags: in pools of which order; without either, in those of order 0. */
+	TMEM_HUGE = 2,	    /* in those of order 9 */
+	TMEM_ANY_ORDER = 4, /* in both */
 };
 
 /*
@@ -85,17 +89,19 @@ enum tmem_access {
  *
  * Returns 0 with @pool set, as from tmem_pool_find(), -TIDEPOOL_ENODEV or -TIDEPOOL_EPERM.
  */
-int64_t tmem_pool_access(struct tmem_client *client, uint64_t id, enum tmem_access access,
+int64_t tmem_pool_access(struct tmem_client *client, uint64_t id, unsigned int access,
 			 struct tmem_pool **pool);
 
 /*
  * tmem_shard_lock - find a pool by its number and lock the shard of a hash in it
- * @error: set where nothing is locked: -TIDEPOOL_ENODEV, or -TIDEPOOL_EPERM
+ * @access: enum tmem_access
+ * @error: set where nothing is locked: -TIDEPOOL_ENODEV, -TIDEPOOL_EPERM, or -TIDEPOOL_EINVAL for a
+ *	   pool of the other order; else 0
  *
  * Returns the shard, to be unlocked by the caller, or NULL. Context: no shard's lock held.
  */
 struct tmem_shard *tmem_shard_lock(struct tmem_client *client, uint64_t id, uint64_t hash,
-				   enum tmem_access access, int64_t *error);
+				   unsigned int access, int64_t *error);
 
 /* Whether a get leaves the page where it is. Context: a shard of the pool locked, and open. */
 static inline bool tmem_pool_keeps(const struct tmem_pool *pool)

@@ -289,6 +289,40 @@ int64_t tmem_write(struct tmem_client *client, uint64_t pool, const struct tmem_
 int64_t tmem_exchange(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
 		      const struct tmem_span *span, void *data);
 
+/* Whether a pool's pages are of 2 MiB. False when there is no such pool. */
+bool tmem_pool_is_huge(struct tmem_client *client, uint64_t pool);
+
+/*
+ * tmem_huge_put - one step of TIDEPOOL_OP_PUT_PAGE in a pool of order 9
+ * @data:   2 MiB, page-aligned; NULL for zeroes
+ * @cookie: 0 to begin, then what the last step returned
+ *
+ * From the first step on, until the last one, the key holds no page.
+ * Returns 0 when the page is there; a positive cookie: go on with it; -TIDEPOOL_EAGAIN: repeat; or
+ * what tmem_put() returns, besides -TIDEPOOL_EINVAL: index, cookie, or pool of order 0.
+ */
+int64_t tmem_huge_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		      const void *data, uint64_t cookie);
+
+/*
+ * tmem_huge_get - one step of TIDEPOOL_OP_GET_PAGE in a pool of order 9
+ * @data: 2 MiB; on an error part of it may have been written
+ *
+ * A persistent page that is replaced or flushed between two steps is never mixed with another: the
+ * get begins anew by itself, or finds nothing. An ephemeral page is the caller's from the first
+ * step on. Returns 0, a cookie or -TIDEPOOL_EAGAIN as tmem_huge_put(), or what tmem_get() does.
+ */
+int64_t tmem_huge_get(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		      void *data, uint64_t cookie);
+
+/*
+ * tmem_huge_flush - one step of TIDEPOOL_OP_FLUSH_PAGE in a pool of order 9
+ *
+ * When the first one returns the page is gone. Returns 0 or 1, pages dropped; -TIDEPOOL_EAGAIN:
+ * repeat, to give back its memory; or the error.
+ */
+int64_t tmem_huge_flush(struct tmem_client *client, uint64_t pool, const struct tmem_key *key);
+
 void tmem_client_stats(struct tmem_client *client, struct tmem_stats *stats);
 void tmem_store_stats(struct tmem_store_stats *stats);
 

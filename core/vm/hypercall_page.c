@@ -12,6 +12,48 @@ void *hypercall_frame(const struct vm *vm, uint64_t gfn)
 	return gfn <= GFN_MAX ? vm_gpa_to_host(vm, gfn << PAGE_SHIFT) : NULL;
 }
 
+#define HUGE_FRAMES (TIDEPOOL_HUGE_SIZE / PAGE_SIZE)
+
+/* The host address of 2 MiB of guest RAM from a frame on, or NULL. */
+static void *huge_frame(const struct vm *vm, uint64_t gfn)
+{
+	return gfn % HUGE_FRAMES == 0 ? hypercall_frame(vm, gfn) : NULL;
+}
+_Static_assert(TIDEPOOL_HUGE_SIZE == BLOCK_SIZE, "guest RAM is in such blocks");
+
+/* Operations in a pool of order 9; the store refuses those that it does not have there. */
+static int64_t huge_page(struct vm *vm, const struct page_call *call)
+{
+	void *page = NULL;
+
+	if (call->op == TIDEPOOL_OP_PUT_PAGE || call->op == TIDEPOOL_OP_GET_PAGE) {
+		page = huge_frame(vm, call->frame);
+		if (!page)
+			return -TIDEPOOL_EFAULT;
+	}
+	switch (call->op) {
+	case TIDEPOOL_OP_GET_PAGE:
+		return tmem_huge_get(vm->tmem, call->pool, &call->key, page, call->span);
+	case TIDEPOOL_OP_FLUSH_PAGE:
+		return tmem_huge_flush(vm->tmem, call->pool, &call->key);
+	default: /* put, and new page */
+		return tmem_huge_put(vm->tmem, call->pool, &call->key, page, call->span);
+	}
+}
+
+static bool is_huge(struct vm *vm, const struct page_call *call)
+{
+	switch (call->op) {
+	case TIDEPOOL_OP_PUT_PAGE:
+	case TIDEPOOL_OP_GET_PAGE:
+	case TIDEPOOL_OP_NEW_PAGE:
+	case TIDEPOOL_OP_FLUSH_PAGE:
+		return tmem_pool_is_huge(vm->tmem, call->pool);
+	default:
+		return false;
+	}
+}
+
 static int64_t put_page(struct vm *vm, const struct page_call *call)
 {
 	const void *page = hypercall_frame(vm, call->frame);
@@ -52,6 +94,8 @@ static int64_t subpage(struct vm *vm, const struct page_call *call)
 
 int64_t hypercall_page(struct vm *vm, const struct page_call *call)
 {
+	if (is_huge(vm, call))
+		return huge_page(vm, call);
 	switch (call->op) {
 	case TIDEPOOL_OP_PUT_PAGE:
 		return put_page(vm, call);

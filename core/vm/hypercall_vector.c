@@ -58,12 +58,14 @@ static bool is_partial(const struct page_call *call, int64_t result)
 {
 	if (call->op == TIDEPOOL_OP_FLUSH_RANGE)
 		return result > 0 && (uint64_t)result < call->frame;
-	return result == -TIDEPOOL_EAGAIN;
+	return result == -TIDEPOOL_EAGAIN || (result > 1 && call->op != TIDEPOOL_OP_FLUSH_PAGE);
 }
 
 /* How much of the budget an operation takes. */
-static uint64_t cost(const struct page_call *call)
+static uint64_t cost(struct vm *vm, const struct page_call *call)
 {
+	if (tmem_pool_is_huge(vm->tmem, call->pool))
+		return BUDGET;
 	return call->op == TIDEPOOL_OP_FLUSH_RANGE || call->op == TIDEPOOL_OP_FLUSH_OBJECT
 		       ? COST_STEP
 		       : 1;
@@ -83,7 +85,7 @@ static int64_t each(struct vm *vm, uint64_t gpa, uint64_t count)
 
 		__atomic_store_n(&descriptor->result, result, __ATOMIC_RELAXED);
 		partial = is_partial(&call, result);
-		spent += cost(&call);
+		spent += cost(vm, &call);
 	} while (n < count && spent < BUDGET && !partial && moves == store_block_moves());
 	return (int64_t)n;
 }

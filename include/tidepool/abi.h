@@ -22,11 +22,12 @@
 #define TIDEPOOL_FEATURE_RANGE	 (1u << 1) /* TIDEPOOL_OP_FLUSH_RANGE */
 #define TIDEPOOL_FEATURE_SUBPAGE (1u << 2) /* TIDEPOOL_OP_NEW_PAGE, _READ, _WRITE, _XCHG */
 #define TIDEPOOL_FEATURE_SHARED	 (1u << 3) /* TIDEPOOL_POOL_SHARED, for those who are granted it */
+#define TIDEPOOL_FEATURE_HUGE	 (1u << 4) /* pools of order TIDEPOOL_HUGE_ORDER */
 
 /* Those of this version. */
 #define TIDEPOOL_FEATURES                                                                          \
 	(TIDEPOOL_FEATURE_VECTOR | TIDEPOOL_FEATURE_RANGE | TIDEPOOL_FEATURE_SUBPAGE |             \
-	 TIDEPOOL_FEATURE_SHARED)
+	 TIDEPOOL_FEATURE_SHARED | TIDEPOOL_FEATURE_HUGE)
 
 /* Version: a guest refuses a major number it does not know. */
 #define TIDEPOOL_ABI_MAJOR   1u
@@ -66,8 +67,9 @@
 /* Flags of TIDEPOOL_OP_NEW_POOL; every other bit must be zero. */
 #define TIDEPOOL_POOL_PERSISTENT    (1ull << 0) /* else ephemeral: pages may vanish at any time */
 #define TIDEPOOL_POOL_SHARED	    (1ull << 1) /* refused with -TIDEPOOL_EPERM unless granted */
-#define TIDEPOOL_POOL_ORDER_SHIFT   4		/* bits 7:4: page size is 2^(12 + n); n = 0 */
+#define TIDEPOOL_POOL_ORDER_SHIFT   4		/* bits 7:4: page size is 2^(12 + n) */
 #define TIDEPOOL_POOL_ORDER_MASK    (0xfull << TIDEPOOL_POOL_ORDER_SHIFT)
+#define TIDEPOOL_HUGE_ORDER	    9u /* the one n besides 0: pages of 2 MiB */
 #define TIDEPOOL_POOL_VERSION_SHIFT 24 /* bits 31:24: TIDEPOOL_ABI_MAJOR */
 #define TIDEPOOL_POOL_VERSION_MASK  (0xffull << TIDEPOOL_POOL_VERSION_SHIFT)
 #define TIDEPOOL_POOL_VERSION                                                                      \
@@ -104,6 +106,7 @@ struct tidepool_descriptor {
 
 #define TIDEPOOL_MAX_POOLS 256u /* a guest's pool ids are 0 .. TIDEPOOL_MAX_POOLS - 1 */
 #define TIDEPOOL_PAGE_SIZE 4096u
+#define TIDEPOOL_HUGE_SIZE 0x200000u
 
 /* Errors, returned negative. The values are Linux's where Linux has the name. */
 #define TIDEPOOL_EPERM	 1    /* not from ring 0, or a right that the configuration did not grant */

@@ -29,6 +29,7 @@ def test_guests_side_by_side(machine_type: type[Machine]) -> None:
         tiny("full", words="memory=16M tmem=4M"),
         tiny("vector", "seed=1 rounds=3", name="vector1"),
         tiny("vector", "seed=7 rounds=3", name="vector2"),
+        tiny("huge"),
         tiny("shared", "write", name="writer", words="memory=16M shared=base:rw shared=answer:ro"),
         tiny("shared", "read", name="reader", words="memory=16M shared=answer:rw shared=base:ro"),
         tiny("shared", name="stranger"),
@@ -39,7 +40,7 @@ def test_guests_side_by_side(machine_type: type[Machine]) -> None:
     with machine_type(modules, cmdline=cmdline, limit=120) as machine:
         output = machine.wait_end()
     names = ("abi", "badargs", "irq", "strings", "cpu", "full", "vector1", "vector2")
-    names += ("writer", "reader", "stranger", "scrub1", "scrub2")
+    names += ("huge", "writer", "reader", "stranger", "scrub1", "scrub2")
     assert results(output) == dict.fromkeys(names, "Success")
 
 

@@ -73,5 +73,6 @@ unit_test_vmx_exits :=
 
 # The store's semantics.
 unit_test_tmem_freeze := $(unit_test_tmem_content)
+unit_test_tmem_huge := $(unit_test_tmem_content)
 unit_test_tmem_shared := $(unit_test_tmem_content)
 unit_test_tmem_scrub := $(tmem_sources) $(model_host)

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Put, get and flush of one page for other parts of the store: not counted, nothing trimmed. */
+#ifndef TMEM_OPS_H
+#define TMEM_OPS_H
+
+#include "tmem/pool.h"
+
+/* tmem_put_in - as tmem_put(), in a pool that @access allows */
+int64_t tmem_put_in(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		    const void *page, unsigned int access);
+
+/* tmem_get_in - as tmem_get() */
+int64_t tmem_get_in(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		    void *page, unsigned int access);
+
+/* tmem_flush_in - as tmem_flush_page(); counts for the pool's owner what was flushed */
+int64_t tmem_flush_in(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		      unsigned int access);
+
+#endif
