@@ -38,7 +38,7 @@ static inline struct gendisk *tidepool_alloc_disk(void)
 	return blk_alloc_disk(&limits, NUMA_NO_NODE);
 }
 
-/* An open backing device is a file. */
+/* An open block device is a file. */
 struct tidepool_bdev {
 	struct block_device *bdev;
 	struct file *file;
@@ -54,6 +54,17 @@ static inline int tidepool_bdev_open(struct tidepool_bdev *open, const char *pat
 	return 0;
 }
 
+/* Opens @path beside others, to read. Returns 0 or an error. */
+static inline int tidepool_bdev_share(struct tidepool_bdev *open, const char *path)
+{
+	open->file = bdev_file_open_by_path(path, BLK_OPEN_READ, NULL, NULL);
+	if (IS_ERR(open->file))
+		return PTR_ERR(open->file);
+	open->bdev = file_bdev(open->file);
+	return 0;
+}
+
+/* @holder: as it was opened with; NULL for a shared one. */
 static inline void tidepool_bdev_close(struct tidepool_bdev *open, void *holder)
 {
 	bdev_fput(open->file);
@@ -86,7 +97,8 @@ static inline struct gendisk *tidepool_alloc_disk(void)
 	return disk;
 }
 
-#define TIDEPOOL_BDEV_MODE (FMODE_READ | FMODE_WRITE | FMODE_EXCL)
+#define TIDEPOOL_BDEV_MODE  (FMODE_READ | FMODE_WRITE | FMODE_EXCL)
+#define TIDEPOOL_SHARE_MODE FMODE_READ
 
 struct tidepool_bdev {
 	struct block_device *bdev;
@@ -98,9 +110,15 @@ static inline int tidepool_bdev_open(struct tidepool_bdev *open, const char *pat
 	return PTR_ERR_OR_ZERO(open->bdev);
 }
 
+static inline int tidepool_bdev_share(struct tidepool_bdev *open, const char *path)
+{
+	open->bdev = blkdev_get_by_path(path, TIDEPOOL_SHARE_MODE, NULL);
+	return PTR_ERR_OR_ZERO(open->bdev);
+}
+
 static inline void tidepool_bdev_close(struct tidepool_bdev *open, void *holder)
 {
-	blkdev_put(open->bdev, TIDEPOOL_BDEV_MODE);
+	blkdev_put(open->bdev, holder ? TIDEPOOL_BDEV_MODE : TIDEPOOL_SHARE_MODE);
 }
 
 #else

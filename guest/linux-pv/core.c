@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tidepool's guest driver: finds the hypervisor, and swaps into its memory.
+ * Tidepool's guest driver: finds the hypervisor, swaps into its memory, and keeps there what the
+ * page cache drops.
  *
  * On any other machine, bare or virtual, it says so and stays out.
  */
@@ -9,15 +10,20 @@
 
 #include <linux/errno.h>
 #include <linux/init.h>
+#include <linux/kobject.h>
 #include <linux/module.h>
 #include <linux/notifier.h>
 #include <linux/printk.h>
+#include <linux/sched.h>
 #include <linux/suspend.h>
 #include <asm/cpufeature.h>
 #include <asm/processor.h>
 
 #include <tidepool/abi.h>
 
+#include "cache.h"
+#include "core.h"
+#include "hypercall.h"
 #include "swap.h"
 
 static unsigned int size_mib;
@@ -30,6 +36,16 @@ module_param(backing, charp, 0444);
 MODULE_PARM_DESC(backing, "Block device for pages that the hypervisor refuses, e.g. /dev/vdb; its "
 			  "content is lost (default: none; refused pages then stay in RAM)");
 
+static bool want_swap = true;
+module_param_named(swap, want_swap, bool, 0444);
+MODULE_PARM_DESC(swap, "Make the swap device (default: yes)");
+
+static char *cache;
+module_param(cache, charp, 0444);
+MODULE_PARM_DESC(cache, "Disks whose files' pages are kept when they are evicted, e.g. "
+			"/dev/vda,/dev/vdb (default: none; see /sys/kernel/tidepool/attach)");
+
+struct kobject *tidepool_kobj;
 static struct tidepool_swap *swap;
 
 /*
@@ -59,18 +75,42 @@ static int tidepool_detect(void)
 	return 0;
 }
 
-/* A hibernated kernel would wake without the pages that the hypervisor held for it. */
+/*
+ * A hibernated kernel would wake without the pages that the hypervisor held for it. What the page
+ * cache keeps is dropped before any sleep: its disks may change meanwhile.
+ */
 static int tidepool_notify_pm(struct notifier_block *block, unsigned long event, void *data)
 {
-	if (event != PM_HIBERNATION_PREPARE)
+	switch (event) {
+	case PM_HIBERNATION_PREPARE:
+		pr_err("no hibernation while this driver is loaded: its pages would be lost\n");
+		return notifier_from_errno(-EBUSY);
+	case PM_SUSPEND_PREPARE:
+	case PM_RESTORE_PREPARE:
+		tidepool_cache_renew();
+		return NOTIFY_OK;
+	default:
 		return NOTIFY_DONE;
-	pr_err("no hibernation while this driver is loaded: its pages would be lost\n");
-	return notifier_from_errno(-EBUSY);
+	}
 }
 
 static struct notifier_block pm_notifier = {
 	.notifier_call = tidepool_notify_pm,
 };
+
+/*
+ * A kernel that was started by kexec finds its predecessor's pools. Nothing in this one has made any
+ * yet, so they all go.
+ */
+static void tidepool_destroy_old_pools(void)
+{
+	unsigned int pool;
+
+	for (pool = 0; pool < TIDEPOOL_MAX_POOLS; pool++) {
+		while (tidepool_call_destroy_pool(pool) == -TIDEPOOL_EAGAIN)
+			cond_resched();
+	}
+}
 
 static int __init tidepool_init(void)
 {
@@ -78,28 +118,51 @@ static int __init tidepool_init(void)
 
 	if (err)
 		return err;
+	tidepool_destroy_old_pools();
+
+	tidepool_kobj = kobject_create_and_add("tidepool", kernel_kobj);
+	if (!tidepool_kobj)
+		return -ENOMEM;
 
 	err = register_pm_notifier(&pm_notifier);
 	if (err)
-		return err;
+		goto put_kobj;
 
-	swap = tidepool_swap_create(size_mib, backing);
-	if (IS_ERR(swap)) {
-		unregister_pm_notifier(&pm_notifier);
-		return PTR_ERR(swap);
+	if (want_swap) {
+		swap = tidepool_swap_create(size_mib, backing);
+		if (IS_ERR(swap)) {
+			err = PTR_ERR(swap);
+			goto unregister_notifier;
+		}
 	}
+
+	err = tidepool_cache_init(cache);
+	if (err)
+		goto destroy_swap;
 	return 0;
+
+destroy_swap:
+	if (swap)
+		tidepool_swap_destroy(swap);
+unregister_notifier:
+	unregister_pm_notifier(&pm_notifier);
+put_kobj:
+	kobject_put(tidepool_kobj);
+	return err;
 }
 
 static void __exit tidepool_exit(void)
 {
-	tidepool_swap_destroy(swap);
+	tidepool_cache_exit();
+	if (swap)
+		tidepool_swap_destroy(swap);
 	unregister_pm_notifier(&pm_notifier);
+	kobject_put(tidepool_kobj);
 }
 
 module_init(tidepool_init);
 module_exit(tidepool_exit);
 
-MODULE_DESCRIPTION("Swap into the transcendent memory of the Tidepool hypervisor");
+MODULE_DESCRIPTION("Swap and page cache in the transcendent memory of the Tidepool hypervisor");
 MODULE_AUTHOR("The Tidepool authors");
 MODULE_LICENSE("GPL");

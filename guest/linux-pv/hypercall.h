@@ -20,10 +20,7 @@
 #error "Tidepool's guests are x86-64"
 #endif
 
-/*
- * A key in a pool. The driver has one object per pool, so only the index varies; the store hashes
- * index and object alike.
- */
+/* The object of a pool that has just one: swap's, where only the index varies. */
 #define TIDEPOOL_OID 0ul
 
 /*
@@ -47,11 +44,10 @@ static __always_inline long tidepool_call(unsigned int op, unsigned long rdi, un
 	return rax;
 }
 
-/* A new private, persistent pool of 4 KiB pages. Returns its id. */
-static inline long tidepool_call_new_pool(void)
+/* A new private pool of 4 KiB pages; @flags: TIDEPOOL_POOL_PERSISTENT or 0. Returns its id. */
+static inline long tidepool_call_new_pool(unsigned long flags)
 {
-	return tidepool_call(TIDEPOOL_OP_NEW_POOL, TIDEPOOL_POOL_PERSISTENT | TIDEPOOL_POOL_VERSION,
-			     0, 0, 0, 0, 0);
+	return tidepool_call(TIDEPOOL_OP_NEW_POOL, flags | TIDEPOOL_POOL_VERSION, 0, 0, 0, 0, 0);
 }
 
 /* One bounded step of a pool's destruction; -TIDEPOOL_EAGAIN asks for the next. */
@@ -79,6 +75,29 @@ static inline long tidepool_call_flush_page(unsigned long pool, unsigned long in
 {
 	return tidepool_call(TIDEPOOL_OP_FLUSH_PAGE, pool, TIDEPOOL_OID, TIDEPOOL_OID, TIDEPOOL_OID,
 			     index, 0);
+}
+
+/*
+ * A list of operations: @calls is aligned to 64 bytes and contiguous in guest-physical memory, of
+ * the kernel's linear mapping. Returns how many are done.
+ */
+static inline long tidepool_call_vector(struct tidepool_descriptor *calls, unsigned int count,
+					unsigned long flags)
+{
+	return tidepool_call(TIDEPOOL_OP_VECTOR, __pa(calls), count, flags, 0, 0, 0);
+}
+
+/* In the pools of blocks an object is (@id, @part, 0). Returns how many indices are done. */
+static inline long tidepool_call_flush_range(unsigned long pool, u64 id, u64 part, u64 index,
+					     u64 count)
+{
+	return tidepool_call(TIDEPOOL_OP_FLUSH_RANGE, pool, id, part, 0, index, count);
+}
+
+/* -TIDEPOOL_EAGAIN asks for the next step. */
+static inline long tidepool_call_flush_object(unsigned long pool, u64 id, u64 part)
+{
+	return tidepool_call(TIDEPOOL_OP_FLUSH_OBJECT, pool, id, part, 0, 0, 0);
 }
 
 /* @which: TIDEPOOL_QUERY_*; the value is of the whole guest, all its pools together. */

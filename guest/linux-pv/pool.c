@@ -48,7 +48,7 @@ int tidepool_pool_create(struct tidepool_pool *pool, u64 slots)
 		return -ENOMEM;
 	}
 
-	id = tidepool_call_new_pool();
+	id = tidepool_call_new_pool(TIDEPOOL_POOL_PERSISTENT);
 	if (id < 0) {
 		pr_err("the hypervisor refused a pool: error %ld\n", id);
 		free_percpu(pool->counts);

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The page cache in tmem: clean pages of files that reclaim drops go to an ephemeral pool, and come
+ * back from there instead of from the disk.
+ *
+ * A page is kept under (disk, block of 4 KiB), not under (file, index): whatever changes the truth
+ * is a bio to that block, and all bios pass one point, a front end's. Truncate, unlink, rename and
+ * reuse of blocks need no hook: a reused block is written before it is read.
+ *
+ * What has to be known is "this page holds what is in that block". A table with an entry for each
+ * page frame says so (pagetable.c): {state, generation, disk, block}, and whose page the frame was
+ * when that was written down. Each block has a generation (generation.c), which moves when the
+ * block is written; blocks that share one by their hash only lose pages.
+ *
+ * The rules, with the place of each:
+ *
+ *  1. A page that enters the page cache has no entry (evict.c).
+ *  2. READ: a locked page of an accepted mapping that is not up to date becomes READING, with the
+ *     generation of before the read; after the read VALID, if that has not moved (fetch.c).
+ *  3. WRITE, DISCARD, WRITE ZEROES: at submission, and again at completion before the caller hears
+ *     of it, the generation moves and then the block is flushed. A page under writeback becomes
+ *     WRITING; after it VALID, if nothing but its own write moved the generation, else none
+ *     (fetch.c).
+ *  4. A clean page that becomes dirty loses its entry (evict.c). Whoever writes an entry looks
+ *     afterwards whether the page is dirty.
+ *  5. A page that leaves the page cache loses its entry. It is put if nobody can hold a reference
+ *     (the count is frozen at 0: reclaim), it is up to date and clean, its entry is VALID, of this
+ *     page, and the block's generation is the entry's. The generation is claimed before the put and
+ *     released after it; if it moved in between, the block is flushed (evict.c, store.c).
+ *  6. A get looks at the generation before and after: if it moved, or a put had or has it claimed,
+ *     the page is not used. So nobody reads what a put carries in late, after the write that made
+ *     it old. After a hit the page is VALID with the generation of before (store.c, fetch.c).
+ *  7. Migration takes the entry along; zeroing a part of a folio that stays, as truncation and hole
+ *     punching do without making it dirty, kills all its entries (evict.c).
+ *
+ * Accepted (accept.c): a mapping of a regular file whose file system sits right on the device that
+ * the bio names (nothing may transform data in between), with operations known to leave disk blocks
+ * in pages as they are, without encryption. Blocks and pages must match as wholes: what is smaller
+ * than a page or not aligned is never kept, and flushes what it touches.
+ */
+#ifndef TIDEPOOL_PV_CACHE_H
+#define TIDEPOOL_PV_CACHE_H
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/completion.h>
+#include <linux/mm.h>
+#include <linux/percpu-refcount.h>
+#include <linux/types.h>
+
+#include <tidepool/abi.h>
+
+#include "compat.h"
+
+/* ---- entries -------------------------------------------------------------------------------- */
+
+enum tidepool_state {
+	TIDEPOOL_PAGE_NONE = 0,
+	TIDEPOOL_PAGE_READING = 1,
+	TIDEPOOL_PAGE_WRITING = 2,
+	TIDEPOOL_PAGE_VALID = 3,
+};
+
+#define TIDEPOOL_BLOCK_BITS	 34
+#define TIDEPOOL_DISK_BITS	 4
+#define TIDEPOOL_GENERATION_BITS 24
+#define TIDEPOOL_DISKS		 (1u << TIDEPOOL_DISK_BITS)
+#define TIDEPOOL_BLOCKS_MAX	 (1ull << TIDEPOOL_BLOCK_BITS)
+
+/* A block of a disk in one word, as generations and entries know it: the disk's place, the block. */
+static inline u64 tidepool_place(unsigned int disk, u64 block)
+{
+	return (u64)disk << TIDEPOOL_BLOCK_BITS | block;
+}
+
+static inline u64 tidepool_entry(enum tidepool_state state, u32 generation, u64 place)
+{
+	return (u64)state << 62 | (u64)generation << (TIDEPOOL_BLOCK_BITS + TIDEPOOL_DISK_BITS) |
+	       place;
+}
+
+static inline enum tidepool_state tidepool_entry_state(u64 entry)
+{
+	return entry >> 62;
+}
+
+static inline u32 tidepool_entry_generation(u64 entry)
+{
+	return (entry >> (TIDEPOOL_BLOCK_BITS + TIDEPOOL_DISK_BITS)) &
+	       ((1u << TIDEPOOL_GENERATION_BITS) - 1);
+}
+
+static inline u64 tidepool_entry_place(u64 entry)
+{
+	return entry & ((1ull << (TIDEPOOL_BLOCK_BITS + TIDEPOOL_DISK_BITS)) - 1);
+}
+
+static inline unsigned int tidepool_entry_disk(u64 entry)
+{
+	return tidepool_entry_place(entry) >> TIDEPOOL_BLOCK_BITS;
+}
+
+static inline u64 tidepool_entry_block(u64 entry)
+{
+	return entry & (TIDEPOOL_BLOCKS_MAX - 1);
+}
+
+/* ---- pagetable.c: the entries of all page frames ------------------------------------------------
+ * Frames above the RAM that there was at the start (memory hotplug) have no entry and are not kept.
+ * Context of all but create and destroy: any.
+ */
+
+int tidepool_table_create(void);
+void tidepool_table_destroy(void);
+
+u64 tidepool_table_read(struct page *page);
+
+/* Writes an entry, and whose page it is, then drops it again if the page is dirty (rule 4). */
+void tidepool_table_set(struct page *page, u64 entry);
+
+/* Replaces @old by @new; false if the entry is another one by now. */
+bool tidepool_table_replace(struct page *page, u64 old, u64 new);
+
+/* Returns the entry and leaves none. */
+u64 tidepool_table_take(struct page *page);
+
+/* Whether the frame still has the page that its entry was written for. */
+bool tidepool_table_owns(struct page *page);
+
+void tidepool_table_clear_folio(struct folio *folio);
+void tidepool_table_move_folio(struct folio *to, struct folio *from);
+
+/* Drops all entries that name a disk. Context: may sleep. */
+void tidepool_table_forget_disk(unsigned int disk);
+
+/* ---- generation.c: of each block, by a hash ---------------------------------------------------
+ * A word has a generation and whether a put has it claimed. Context of all but create, destroy: any.
+ */
+
+int tidepool_generation_create(void);
+void tidepool_generation_destroy(void);
+
+/* The word, for tidepool_generation_unmoved(), and the generation in one. */
+u32 tidepool_generation_word(u64 place);
+u32 tidepool_generation_of(u32 word);
+
+u32 tidepool_generation_read(u64 place);
+
+void tidepool_generation_move(u64 place);
+void tidepool_generation_move_all(void);
+
+/* The generation that follows. */
+u32 tidepool_generation_next(u32 generation);
+
+/* Claims it for a put if it is @generation and nobody else has; @word: for _kept(). */
+bool tidepool_generation_claim(u64 place, u32 generation, u32 *word);
+
+/* Whether it has not moved since it was claimed; asked before _release() ends the claim. */
+bool tidepool_generation_kept(u64 place, u32 word);
+void tidepool_generation_release(u64 place);
+
+/* Whether nobody has it claimed and nothing has moved since @word was read. */
+bool tidepool_generation_unmoved(u64 place, u32 word);
+
+/* ---- accept.c: whose pages -------------------------------------------------------------------- */
+
+int tidepool_accept_start(void);
+void tidepool_accept_stop(void);
+
+/*
+ * tidepool_accept_folio - is the folio's content that of the blocks it was read from on @bdev?
+ *
+ * Context: any; the folio cannot leave its mapping (it is locked, or under writeback).
+ */
+bool tidepool_accept_folio(struct folio *folio, struct block_device *bdev);
+
+/* ---- disk.c: the disks whose pages are kept --------------------------------------------------- */
+
+struct tidepool_disk {
+	unsigned int index;	 /* its place in the table of disks, and in entries */
+	bool live;		 /* pages may be recorded and put */
+	u64 id;			 /* in the keys of its pages; a renewed disk has another */
+	sector_t capacity;	 /* sectors, when it was attached or renewed */
+	struct gendisk *gendisk;
+	bool filtered;		   /* by the ftrace front end, */
+	struct tidepool_bdev open; /* which holds this */
+	struct percpu_ref users;   /* bios that are on their way */
+	struct completion drained;
+};
+
+/*
+ * tidepool_disk_add - start to keep pages of a disk; a front end sees its bios from now on
+ *
+ * Returns the disk, not yet live, or an ERR_PTR: -ENOSPC, -EEXIST, -EINVAL (zoned, with integrity
+ * data, or too large), -ENOMEM. Context: may sleep.
+ */
+struct tidepool_disk *tidepool_disk_add(struct gendisk *gendisk);
+
+/* Ends it: waits for its bios, drops its entries and its pages. Context: may sleep. */
+void tidepool_disk_remove(struct tidepool_disk *disk);
+
+/* The disk at a place, or NULL. Context: RCU (preemption off will do). */
+struct tidepool_disk *tidepool_disk_at(unsigned int index);
+
+/* Drops all that is kept of a disk whose content may have changed unseen. Context: any. */
+void tidepool_disk_renew(struct tidepool_disk *disk);
+
+/* Renews all disks. Context: may sleep. */
+void tidepool_disk_renew_all(void);
+
+/* Renews the disk if its size has changed. Context: any. */
+static inline void tidepool_disk_check(struct tidepool_disk *disk)
+{
+	if (unlikely(get_capacity(disk->gendisk) != disk->capacity))
+		tidepool_disk_renew(disk);
+}
+
+/* ---- store.c: blocks in the ephemeral pool ---------------------------------------------------- */
+
+#define TIDEPOOL_BATCH TIDEPOOL_VECTOR_ALL_MAX
+
+/* Up to TIDEPOOL_BATCH pages of one disk on their way; one for each CPU. */
+struct tidepool_batch {
+	struct tidepool_descriptor calls[TIDEPOOL_BATCH];
+	struct {
+		struct page *page;
+		u64 place;
+		u32 word; /* of the generation: when it was claimed for a put, or before a get */
+	} slots[TIDEPOOL_BATCH];
+	struct tidepool_disk *disk;
+	u64 id; /* of the disk; read once, so that it cannot change on the way */
+	unsigned int count;
+	unsigned long flags;
+};
+
+int tidepool_store_create(void);
+void tidepool_store_destroy(void);
+
+/* This CPU's batch, empty; interrupts are off until it is closed. Context: any but NMI. */
+struct tidepool_batch *tidepool_batch_open(struct tidepool_disk *disk);
+void tidepool_batch_close(struct tidepool_batch *batch);
+
+/* Adds a page to put, if rule 5 lets its generation be claimed. The batch is not full. */
+void tidepool_batch_add_put(struct tidepool_batch *batch, struct page *page, u64 entry);
+
+/* Adds a page to get. The batch is not full. */
+void tidepool_batch_add_get(struct tidepool_batch *batch, struct page *page, u64 block);
+
+/* Puts all pages of the batch, and empties it. */
+void tidepool_batch_put(struct tidepool_batch *batch);
+
+/* Gets all pages (true) or leaves all as garbage (false); the batch stays as it is. */
+bool tidepool_batch_get(struct tidepool_batch *batch);
+
+/* Drops @count blocks from @first on. Context: any; large ranges take long. */
+void tidepool_store_flush(struct tidepool_disk *disk, u64 first, u64 count);
+
+/* Drops what the pool holds of a disk that was known as @id. Context: may sleep. */
+void tidepool_store_flush_disk(u64 id, u64 blocks);
+
+/* ---- evict.c: what happens to pages ----------------------------------------------------------- */
+
+int tidepool_evict_start(void);
+void tidepool_evict_stop(void);
+
+/* ---- fetch.c: what happens to bios ------------------------------------------------------------ */
+
+/* Blocks that one tidepool_io may have: it bounds the time that a flush takes. 64 MiB. */
+#define TIDEPOOL_IO_BLOCKS  16384u
+#define TIDEPOOL_IO_SECTORS ((sector_t)TIDEPOOL_IO_BLOCKS << PAGE_SECTORS_SHIFT)
+
+/* A part of a bio, from its submission to its completion. */
+struct tidepool_io {
+	struct tidepool_disk *disk;
+	struct block_device *bdev; /* what a file system must sit on for its pages to be kept */
+	struct bio *bio;	   /* its pages; stays as it is until the end */
+	struct bvec_iter iter;	   /* which part of it */
+	sector_t sector;	   /* of that part, on the disk */
+};
+
+/*
+ * tidepool_read_start - serve the front of a READ from the pool, and record the rest
+ *
+ * Returns how many bytes were served, from the first on: all, or whole batches. @io is left with
+ * the rest, which the disk is to read. Context: process.
+ */
+unsigned int tidepool_read_start(struct tidepool_io *io);
+
+/* The disk has read (or failed to read) what tidepool_read_start() left. Context: any. */
+void tidepool_read_end(struct tidepool_io *io, bool ok);
+
+/* Before and after anything that changes blocks; at most TIDEPOOL_IO_BLOCKS. Context: any. */
+void tidepool_write_start(struct tidepool_io *io);
+void tidepool_write_end(struct tidepool_io *io, bool ok);
+
+/* ---- frontend_ftrace.c: bios of disks in use -------------------------------------------------- */
+
+int tidepool_filter_start(void);
+void tidepool_filter_stop(void); /* no disk is attached */
+
+/*
+ * tidepool_filter_attach - keep the pages of a disk that may be in use
+ * @path: a device file of the disk, or of a partition of it
+ *
+ * Returns the disk, or an ERR_PTR: the errors of tidepool_disk_add(), of opening @path, of ftrace.
+ * Context: may sleep; waits for the disk's requests.
+ */
+struct tidepool_disk *tidepool_filter_attach(const char *path);
+void tidepool_filter_detach(struct tidepool_disk *disk);
+
+/* ---- cache.c: all of it ----------------------------------------------------------------------- */
+
+/* tidepool_cache_init - offer attach and detach in sysfs; @disks: attached now, "" or NULL: none */
+int tidepool_cache_init(const char *disks);
+void tidepool_cache_exit(void);
+
+/* Drops all that is kept, if anything is. Context: may sleep. */
+void tidepool_cache_renew(void);
+
+/* Starts what all front ends need, if nobody has; a front end calls it before it adds a disk. */
+int tidepool_cache_start(void);
+
+/* ---- cache_stats.c: figures ------------------------------------------------------------------- */
+
+#define TIDEPOOL_CACHE_COUNTS(entry)                                                               \
+	entry(puts) entry(refused) entry(gets) entry(misses) entry(flushed) entry(unused)          \
+		entry(dropped) entry(stale) entry(raced) entry(late) entry(moved) entry(zeroed)    \
+			entry(foreign)
+
+#define TIDEPOOL_CACHE_ENUM(name) TIDEPOOL_CACHE_##name,
+enum tidepool_cache_count { TIDEPOOL_CACHE_COUNTS(TIDEPOOL_CACHE_ENUM) TIDEPOOL_CACHE_COUNT };
+
+struct tidepool_cache_counters {
+	u64 value[TIDEPOOL_CACHE_COUNT];
+};
+
+DECLARE_PER_CPU(struct tidepool_cache_counters, tidepool_cache_counters);
+
+#define tidepool_cache_add(name, n)                                                                \
+	this_cpu_add(tidepool_cache_counters.value[TIDEPOOL_CACHE_##name], n)
+
+extern const struct attribute_group tidepool_cache_group;
+
+#endif

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The front end for disks in use, a mounted root among them: the entry of submit_bio_noacct(), which
+ * every bio passes, is patched by ftrace to come here for bios of the disks that are attached.
+ *
+ * A bio that changes blocks, or may be served, is not sent on itself but as a clone (or several, for
+ * a long one) with a completion of our own. Clones are known by their bio_set: they pass. What the
+ * block layer splits off them goes on below, without us.
+ *
+ * One user of the patch at a time: while live patching or another filter has this function,
+ * registration fails, and the device-mapper front end is the way.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/blk-mq.h>
+#include <linux/ftrace.h>
+#include <linux/mutex.h>
+#include <linux/printk.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include "cache.h"
+#include "test.h"
+
+#define FILTER_BIO_RESERVE 64
+
+struct filter_io {
+	struct tidepool_io io;
+#ifdef TIDEPOOL_TEST
+	struct delayed_work late;
+#endif
+	struct bio clone; /* last: its vectors follow */
+};
+
+static struct bio_set filter_bios;
+static DEFINE_MUTEX(filter_lock); /* for the count of disks and the registration */
+static unsigned int filter_disks;
+
+/* The disk as it is attached here, or NULL. Context: preemption off, or with a reference to it. */
+static notrace struct tidepool_disk *filter_find_disk(const struct gendisk *gendisk)
+{
+	struct tidepool_disk *disk;
+	unsigned int i;
+
+	for (i = 0; i < TIDEPOOL_DISKS; i++) {
+		disk = tidepool_disk_at(i);
+		if (disk && smp_load_acquire(&disk->filtered) && disk->gendisk == gendisk)
+			return disk;
+	}
+	return NULL;
+}
+
+/* Whether a read is one that the pool may have, or whose pages it may get later. */
+static bool filter_wants_read(struct bio *bio)
+{
+	struct page *page = bio_page(bio);
+
+	if (bio_op(bio) != REQ_OP_READ || bio->bi_opf & (REQ_POLLED | REQ_NOWAIT))
+		return false;
+	/* Without a lock: what is found here is only a hint; the core looks again. */
+	return page && page->mapping && PageLocked(page) && !PageUptodate(page);
+}
+
+static bool filter_wants(struct bio *bio)
+{
+	return bio_sectors(bio) && bio->bi_pool != &filter_bios &&
+	       (op_is_write(bio_op(bio)) || filter_wants_read(bio));
+}
+
+static bool io_is_write(const struct tidepool_io *io)
+{
+	return op_is_write(bio_op(io->bio));
+}
+
+/* The disk has answered a clone. */
+static void filter_finish(struct filter_io *fio)
+{
+	struct tidepool_disk *disk = fio->io.disk;
+	struct bio *bio = fio->io.bio;
+	blk_status_t status = fio->clone.bi_status;
+
+	if (io_is_write(&fio->io))
+		tidepool_write_end(&fio->io, !status);
+	else
+		tidepool_read_end(&fio->io, !status);
+	if (status && !bio->bi_status)
+		bio->bi_status = status;
+	bio_put(&fio->clone);
+	bio_endio(bio);
+	percpu_ref_put(&disk->users);
+}
+
+#ifdef TIDEPOOL_TEST
+
+static void filter_finish_late(struct work_struct *work)
+{
+	filter_finish(container_of(to_delayed_work(work), struct filter_io, late));
+}
+
+static bool filter_postpone(struct filter_io *fio)
+{
+	enum tidepool_pause place = io_is_write(&fio->io) ? TIDEPOOL_PAUSE_WRITTEN
+							  : TIDEPOOL_PAUSE_READ;
+	unsigned int pause = READ_ONCE(tidepool_test_pauses[place]);
+
+	if (!pause)
+		return false;
+	INIT_DELAYED_WORK(&fio->late, filter_finish_late);
+	schedule_delayed_work(&fio->late, msecs_to_jiffies(pause));
+	return true;
+}
+
+#else
+
+static bool filter_postpone(struct filter_io *fio)
+{
+	return false;
+}
+
+#endif
+
+static void filter_end_io(struct bio *clone)
+{
+	struct filter_io *fio = container_of(clone, struct filter_io, clone);
+
+	if (!filter_postpone(fio))
+		filter_finish(fio);
+}
+
+/* A clone of the first bytes of what @iter says is left of @bio; NULL only for REQ_NOWAIT. */
+static struct filter_io *filter_clone(struct bio *bio, const struct bvec_iter *iter,
+				      unsigned int bytes)
+{
+	gfp_t gfp = bio->bi_opf & REQ_NOWAIT ? GFP_NOWAIT : GFP_NOIO;
+	struct bio *clone = bio_alloc_clone(bio->bi_bdev, bio, gfp, &filter_bios);
+
+	if (!clone)
+		return NULL;
+	clone->bi_iter = *iter;
+	clone->bi_iter.bi_size = bytes;
+	clone->bi_opf &= ~REQ_POLLED;
+	clone->bi_end_io = filter_end_io;
+	return container_of(clone, struct filter_io, clone);
+}
+
+/* Where on the disk a bio begins: a partition's bio has not been mapped to its disk yet. */
+static sector_t bio_disk_sector(struct bio *bio)
+{
+	sector_t sector = bio->bi_iter.bi_sector;
+
+	if (bdev_is_partition(bio->bi_bdev) && !bio_flagged(bio, BIO_REMAPPED))
+		sector += bio->bi_bdev->bd_start_sect;
+	return sector;
+}
+
+/* How much of what is left goes in one piece: up to a multiple of TIDEPOOL_IO_SECTORS. */
+static unsigned int filter_piece(sector_t sector, unsigned int left)
+{
+	u64 room = TIDEPOOL_IO_SECTORS - (sector & (TIDEPOOL_IO_SECTORS - 1));
+
+	return min_t(u64, left, room << SECTOR_SHIFT);
+}
+
+/* Sends the part of the bio that @io has; the bio ends when all pieces have. */
+static void filter_send(struct tidepool_io *io)
+{
+	struct bio *bio = io->bio;
+	struct filter_io *fio;
+	unsigned int bytes;
+
+	while (io->iter.bi_size) {
+		bytes = filter_piece(io->sector, io->iter.bi_size);
+		fio = filter_clone(bio, &io->iter, bytes);
+		if (!fio) {
+			/* Pieces that are on their way end before it. */
+			bio_wouldblock_error(bio);
+			return;
+		}
+		fio->io = *io;
+		fio->io.iter = fio->clone.bi_iter;
+		bio_advance_iter(bio, &io->iter, bytes);
+		io->sector += bytes >> SECTOR_SHIFT;
+
+		/* The bio counts one piece by itself: the last. */
+		if (io->iter.bi_size)
+			bio_inc_remaining(bio);
+		percpu_ref_get(&io->disk->users);
+		if (io_is_write(io)) {
+			tidepool_write_start(&fio->io);
+			tidepool_test_sleep(TIDEPOOL_PAUSE_WRITE);
+		}
+		submit_bio_noacct(&fio->clone);
+	}
+}
+
+/*
+ * What submit_bio_noacct() does for a bio of an attached disk. filter_hook() took a reference, which
+ * is held until the end, since this task may sleep here for longer than its bio is on its way.
+ */
+static noinline void filter_submit(struct bio *bio)
+{
+	struct tidepool_io io = {
+		.disk = filter_find_disk(bio->bi_bdev->bd_disk),
+		.bio = bio,
+		.bdev = bio->bi_bdev,
+		.iter = bio->bi_iter,
+		.sector = bio_disk_sector(bio),
+	};
+	struct tidepool_disk *disk = io.disk;
+
+	if (!io_is_write(&io) && tidepool_read_start(&io) == bio->bi_iter.bi_size) {
+		bio_advance(bio, bio->bi_iter.bi_size);
+		bio_endio(bio);
+	} else {
+		filter_send(&io);
+	}
+	percpu_ref_put(&disk->users);
+}
+
+static void notrace filter_hook(unsigned long ip, unsigned long parent_ip, struct ftrace_ops *ops,
+				struct ftrace_regs *fregs)
+{
+	struct pt_regs *regs = ftrace_get_regs(fregs);
+	struct tidepool_disk *disk;
+	struct bio *bio;
+
+	if (!regs)
+		return;
+	bio = (struct bio *)regs_get_kernel_argument(regs, 0);
+	if (!bio->bi_bdev || !filter_wants(bio))
+		return;
+	disk = filter_find_disk(bio->bi_bdev->bd_disk);
+	if (disk && percpu_ref_tryget_live(&disk->users))
+		regs->ip = (unsigned long)filter_submit;
+}
+
+static struct ftrace_ops filter_ops = {
+	.func = filter_hook,
+	.flags = FTRACE_OPS_FL_SAVE_REGS | FTRACE_OPS_FL_RECURSION | FTRACE_OPS_FL_PERMANENT |
+		 FTRACE_OPS_FL_IPMODIFY,
+};
+
+/* Patches the kernel for the first disk. Context: filter_lock held. */
+static int filter_register(void)
+{
+	int err;
+
+	if (filter_disks)
+		return 0;
+	err = ftrace_set_filter_ip(&filter_ops, (unsigned long)submit_bio_noacct, 0, 0);
+	if (!err)
+		err = register_ftrace_function(&filter_ops);
+	if (err)
+		pr_err("cannot patch submit_bio_noacct(): error %d%s\n", err,
+		       err == -EBUSY ? "; someone else has" : "");
+	return err;
+}
+
+static void filter_unregister(void)
+{
+	if (!filter_disks)
+		unregister_ftrace_function(&filter_ops);
+}
+
+struct tidepool_disk *tidepool_filter_attach(const char *path)
+{
+	struct tidepool_bdev open;
+	struct tidepool_disk *disk;
+	int err;
+
+	err = tidepool_bdev_share(&open, path);
+	if (err)
+		return ERR_PTR(err);
+	mutex_lock(&filter_lock);
+	err = filter_register();
+	if (err)
+		goto close_bdev;
+	disk = tidepool_disk_add(open.bdev->bd_disk);
+	if (IS_ERR(disk)) {
+		err = PTR_ERR(disk);
+		goto unregister;
+	}
+	filter_disks++;
+	/*
+	 * Writes pass through here from now on. Those that were under way before have to end before
+	 * anything is recorded: what they change, they change unseen.
+	 */
+	disk->open = open;
+	smp_store_release(&disk->filtered, true);
+	synchronize_rcu();
+	blk_mq_freeze_queue(disk->gendisk->queue);
+	blk_mq_unfreeze_queue(disk->gendisk->queue);
+	WRITE_ONCE(disk->live, true);
+	mutex_unlock(&filter_lock);
+	return disk;
+
+unregister:
+	filter_unregister();
+close_bdev:
+	mutex_unlock(&filter_lock);
+	tidepool_bdev_close(&open, NULL);
+	return ERR_PTR(err);
+}
+
+void tidepool_filter_detach(struct tidepool_disk *disk)
+{
+	struct tidepool_bdev open = disk->open;
+
+	mutex_lock(&filter_lock);
+	tidepool_disk_remove(disk);
+	filter_disks--;
+	filter_unregister();
+	mutex_unlock(&filter_lock);
+	tidepool_bdev_close(&open, NULL);
+}
+
+int tidepool_filter_start(void)
+{
+	/* It may be entered inside another device's ->submit_bio(), hence the rescuer. */
+	return bioset_init(&filter_bios, FILTER_BIO_RESERVE, offsetof(struct filter_io, clone),
+			   BIOSET_NEED_RESCUER);
+}
+
+void tidepool_filter_stop(void)
+{
+	/* The last instructions of filter_submit(), and of completions. */
+	synchronize_rcu_tasks();
+	synchronize_rcu();
+	bioset_exit(&filter_bios);
+}
