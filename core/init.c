@@ -103,6 +103,8 @@ static void init_on_own_stack(void)
 	if (store_init() < 0) /* before guests: their accounts are in it */
 		give_up();
 	store_add_pools(&config);
+	if (balloon_init() < 0)
+		give_up();
 	for (uint32_t i = 0; i < config.guest_count; i++)
 		start_guest(&config.guests[i]);
 

@@ -19,13 +19,16 @@ struct vm;
 #define MONITOR_LINE_MAX 80 /* characters of a command line */
 
 /* What stands behind a command. */
-enum monitor_argument { MONITOR_NO_ARGUMENT, MONITOR_GUEST };
+enum monitor_argument { MONITOR_NO_ARGUMENT, MONITOR_GUEST, MONITOR_GUEST_SIZE };
 
 struct monitor_command {
 	const char *name;
 	enum monitor_argument argument;
 	const char *help;
-	void (*run)(struct vm *vm); /* @vm: NULL unless the argument is a guest */
+	union {
+		void (*run)(struct vm *vm); /* @vm: NULL unless the argument is a guest */
+		void (*run_size)(struct vm *vm, uint64_t bytes); /* of MONITOR_GUEST_SIZE */
+	};
 };
 
 extern const struct monitor_command monitor_commands[];

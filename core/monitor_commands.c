@@ -14,10 +14,11 @@
 #include "core/time.h"
 #include "core/vm/vcpu.h"
 #include "core/vm/vm.h"
+#include "core/words.h"
 #include "tmem/tmem.h"
 
 #define TEXT_MAX  256
-#define WORDS_MAX 3 /* one more than any command takes */
+#define WORDS_MAX 4 /* one more than any command takes */
 
 static const char *const status_names[] = {
 	[VM_EMPTY] = "empty",	  [VM_STARTING] = "starting", [VM_RUNNING] = "running",
@@ -46,14 +47,20 @@ static const char *const exit_names[EXIT_KIND_COUNT] = {
 	[EXIT_UNHANDLED] = "unhandled",
 };
 
+static const char *const argument_names[] = {
+	[MONITOR_NO_ARGUMENT] = "",
+	[MONITOR_GUEST] = "GUEST",
+	[MONITOR_GUEST_SIZE] = "GUEST SIZE",
+};
+
 static void run_help(struct vm *vm)
 {
 	(void)vm;
 	for (unsigned int i = 0; i < monitor_command_count; i++) {
 		const struct monitor_command *command = &monitor_commands[i];
 
-		printk("%-7s %-5s  %s\n", command->name,
-		       command->argument == MONITOR_GUEST ? "GUEST" : "", command->help);
+		printk("%-7s %-10s  %s\n", command->name, argument_names[command->argument],
+		       command->help);
 	}
 	printk("Ctrl-T leads what is typed to the next running guest's console, and back here\n");
 }
@@ -178,13 +185,63 @@ static uint64_t guests_bytes(void)
 	uint64_t blocks = 0;
 
 	for (uint32_t i = 0; i < vm_count; i++)
-		blocks += vms[i].blocks_taken - vms[i].blocks_freed;
+		blocks += __atomic_load_n(&vms[i].blocks_held, __ATOMIC_RELAXED);
 	return blocks * BLOCK_SIZE;
 }
 
 static void print_memory(const char *what, uint64_t bytes)
 {
 	printk("%-11s %10llu KiB\n", what, (unsigned long long)(bytes / KIB));
+}
+
+static unsigned long long pages_to_mib(uint64_t pages)
+{
+	return pages / (MIB / PAGE_SIZE);
+}
+
+/* What the guest itself says of its memory: whatever it likes. */
+static void print_report(struct vm *vm)
+{
+	struct tidepool_report report;
+
+	if (!balloon_read_report(vm, &report))
+		return;
+	printk("%-15s at %llu s: MiB free=%llu available=%llu committed=%llu collected=%llu; pages "
+	       "in=%llu out=%llu refaults=%llu\n",
+	       vm->name, report.seconds, pages_to_mib(report.free), pages_to_mib(report.available),
+	       pages_to_mib(report.committed), pages_to_mib(report.collected), report.swap_in,
+	       report.swap_out, report.refaults);
+}
+
+/* Each guest's RAM, and what its balloon is asked to make of it. */
+static void print_balloons(void)
+{
+	printk("%-15s %8s %8s %8s MiB\n", "guest", "now", "target", "memory=");
+	for (uint32_t i = 0; i < vm_count; i++) {
+		struct vm *vm = &vms[i];
+		uint64_t held = __atomic_load_n(&vm->blocks_held, __ATOMIC_RELAXED);
+		uint64_t target = __atomic_load_n(&vm->balloon.target, __ATOMIC_RELAXED);
+
+		printk("%-15s %8llu %8llu %8llu\n", vm->name,
+		       (unsigned long long)(held * BLOCK_SIZE / MIB),
+		       (unsigned long long)(target * BLOCK_SIZE / MIB),
+		       (unsigned long long)(vm->config->memory / MIB));
+		print_report(vm);
+	}
+}
+
+static void run_balloon(struct vm *vm, uint64_t bytes)
+{
+	uint64_t blocks = bytes / BLOCK_SIZE;
+
+	if (blocks == 0 || blocks > vm->config->memory / BLOCK_SIZE) {
+		printk("balloon: expected 2M to %lluM\n",
+		       (unsigned long long)(vm->config->memory / MIB));
+		return;
+	}
+	balloon_set_target(vm, blocks);
+	printk("guest %s is asked to do with %llu MiB\n", vm->name,
+	       (unsigned long long)(blocks * BLOCK_SIZE / MIB));
 }
 
 /* The hypervisor's share is what the others leave: tables, vCPUs, stacks. */
@@ -201,6 +258,7 @@ static void run_memory(struct vm *vm)
 	print_memory("guests", guests);
 	print_memory("store", store.blocks * TMEM_BLOCK_SIZE);
 	print_memory("hypervisor", total - available - guests - store.blocks * TMEM_BLOCK_SIZE);
+	print_balloons();
 }
 
 /*
@@ -271,56 +329,47 @@ static void run_log(struct vm *vm)
 }
 
 const struct monitor_command monitor_commands[] = {
-	{"help", MONITOR_NO_ARGUMENT, "this list", run_help},
-	{"guests", MONITOR_NO_ARGUMENT, "all guests, with their states", run_guests},
-	{"start", MONITOR_GUEST, "start a stopped guest from its modules", run_start},
-	{"pause", MONITOR_GUEST, "keep a guest from running", run_pause},
-	{"resume", MONITOR_GUEST, "let a paused guest go on", run_resume},
-	{"reset", MONITOR_GUEST, "stop a guest and start it anew", run_reset},
-	{"stop", MONITOR_GUEST, "end a guest at once, as if its power failed", run_stop},
-	{"freeze", MONITOR_GUEST, "refuse what a guest puts into the store", run_freeze},
-	{"thaw", MONITOR_GUEST, "let a frozen guest put again", run_thaw},
-	{"tmem", MONITOR_NO_ARGUMENT, "the store: pages of each guest, of each shared pool, of all",
-	 run_tmem},
-	{"memory", MONITOR_NO_ARGUMENT, "who has the host's memory", run_memory},
-	{"cpus", MONITOR_NO_ARGUMENT, "what each CPU does", run_cpus},
-	{"exits", MONITOR_GUEST, "a guest's VM exits by kind", run_exits},
-	{"log", MONITOR_NO_ARGUMENT, "the last 16 KiB of the console once more", run_log},
+	{"help", MONITOR_NO_ARGUMENT, "this list", {run_help}},
+	{"guests", MONITOR_NO_ARGUMENT, "all guests, with their states", {run_guests}},
+	{"start", MONITOR_GUEST, "start a stopped guest from its modules", {run_start}},
+	{"pause", MONITOR_GUEST, "keep a guest from running", {run_pause}},
+	{"resume", MONITOR_GUEST, "let a paused guest go on", {run_resume}},
+	{"reset", MONITOR_GUEST, "stop a guest and start it anew", {run_reset}},
+	{"stop", MONITOR_GUEST, "end a guest at once, as if its power failed", {run_stop}},
+	{"freeze", MONITOR_GUEST, "refuse what a guest puts into the store", {run_freeze}},
+	{"thaw", MONITOR_GUEST, "let a frozen guest put again", {run_thaw}},
+	{"balloon",
+	 MONITOR_GUEST_SIZE,
+	 "ask a guest to do with so much RAM, as in 300M",
+	 {.run_size = run_balloon}},
+	{"tmem",
+	 MONITOR_NO_ARGUMENT,
+	 "the store: pages of each guest, of each shared pool, of all",
+	 {run_tmem}},
+	{"memory", MONITOR_NO_ARGUMENT, "who has the host's memory", {run_memory}},
+	{"cpus", MONITOR_NO_ARGUMENT, "what each CPU does", {run_cpus}},
+	{"exits", MONITOR_GUEST, "a guest's VM exits by kind", {run_exits}},
+	{"log", MONITOR_NO_ARGUMENT, "the last 16 KiB of the console once more", {run_log}},
 };
 const unsigned int monitor_command_count = ARRAY_SIZE(monitor_commands);
-
-/* A word of the line: not terminated. */
-struct word {
-	const char *start;
-	size_t len;
-};
 
 static unsigned int split(const char *line, struct word words[WORDS_MAX])
 {
 	unsigned int count = 0;
 
-	for (;;) {
-		while (*line == ' ')
-			line++;
-		if (!*line || count == WORDS_MAX)
-			return count;
-		words[count].start = line;
-		while (*line && *line != ' ')
-			line++;
-		words[count].len = (size_t)(line - words[count].start);
+	while (count < WORDS_MAX) {
+		words[count] = word_next(&line);
+		if (!words[count].len)
+			break;
 		count++;
 	}
-}
-
-static bool word_is(const struct word *word, const char *text)
-{
-	return word->len == strlen(text) && memcmp(word->start, text, word->len) == 0;
+	return count;
 }
 
 static const struct monitor_command *find_command(const struct word *word)
 {
 	for (unsigned int i = 0; i < monitor_command_count; i++)
-		if (word_is(word, monitor_commands[i].name))
+		if (word_is(*word, monitor_commands[i].name))
 			return &monitor_commands[i];
 	return NULL;
 }
@@ -328,10 +377,16 @@ static const struct monitor_command *find_command(const struct word *word)
 static struct vm *find_guest(const struct word *word)
 {
 	for (uint32_t i = 0; i < vm_count; i++)
-		if (word_is(word, vms[i].name))
+		if (word_is(*word, vms[i].name))
 			return &vms[i];
 	return NULL;
 }
+
+static const unsigned int words_expected[] = {
+	[MONITOR_NO_ARGUMENT] = 1,
+	[MONITOR_GUEST] = 2,
+	[MONITOR_GUEST_SIZE] = 3,
+};
 
 int monitor_execute(const char *line)
 {
@@ -340,6 +395,7 @@ int monitor_execute(const char *line)
 	unsigned int count = split(line, words);
 	unsigned int expected;
 	struct vm *vm = NULL;
+	uint64_t size = 0;
 
 	if (count == 0)
 		return 0;
@@ -349,9 +405,10 @@ int monitor_execute(const char *line)
 		       words[0].start);
 		return -EINVAL;
 	}
-	expected = command->argument == MONITOR_GUEST ? 2 : 1;
+	expected = words_expected[command->argument];
 	if (count < expected) {
-		printk("%s: expected a guest's name; guests lists them\n", command->name);
+		printk("%s: expected %s\n", command->name,
+		       count == 1 ? "a guest's name; guests lists them" : "a size, as in 300M");
 		return -EINVAL;
 	}
 	if (count > expected) {
@@ -359,7 +416,7 @@ int monitor_execute(const char *line)
 		       (int)words[expected].len, words[expected].start);
 		return -EINVAL;
 	}
-	if (command->argument == MONITOR_GUEST) {
+	if (command->argument != MONITOR_NO_ARGUMENT) {
 		vm = find_guest(&words[1]);
 		if (!vm) {
 			printk("%s: \"%.*s\": no such guest; guests lists them\n", command->name,
@@ -367,6 +424,15 @@ int monitor_execute(const char *line)
 			return -EINVAL;
 		}
 	}
-	command->run(vm);
+	if (command->argument != MONITOR_GUEST_SIZE) {
+		command->run(vm);
+		return 0;
+	}
+	if (!word_parse_number(words[2], true, &size)) {
+		printk("%s: \"%.*s\": expected a size, as in 300M\n", command->name,
+		       (int)words[2].len, words[2].start);
+		return -EINVAL;
+	}
+	command->run_size(vm, size);
 	return 0;
 }

@@ -44,7 +44,7 @@ enum exit_kind {
 	EXIT_NONE,	 /* handled inside the backend: just enter again */
 	EXIT_INTERRUPT,	 /* a host interrupt is pending: open the window */
 	EXIT_IRQ_WINDOW, /* the guest can now take an interrupt */
-	EXIT_HYPERCALL,	 /* one that the backend's fast path (arch.fast_calls) leaves to core/ */
+	EXIT_HYPERCALL,	 /* one that hypercall_fast() leaves to core/ */
 	EXIT_CPUID,
 	EXIT_HLT,
 	EXIT_PAUSE,
@@ -174,11 +174,16 @@ struct virt_ops {
 	/* vm_free - free all of the nested page table. No vCPU of the VM is loaded anywhere. */
 	void (*vm_free)(struct vm *vm);
 	/*
-	 * vm_map_block - map one 2 MiB block. Both addresses are aligned to it; nothing is mapped
-	 * there.
-	 * @prot: NPT_* bits. Returns 0 or -ENOMEM. Context: before the VM's first entry.
+	 * vm_map_block - map one 2 MiB block, in place of what was there. Both addresses are
+	 * aligned to it.
+	 * @prot: NPT_* bits. Returns 0 or -ENOMEM, the latter only where no block was mapped within
+	 * the same 1 GiB. Context: before the VM's first entry, or vm->lock held; then
+	 * flush_nested() is due on each vCPU.
 	 */
 	int (*vm_map_block)(struct vm *vm, gpa_t gpa, hpa_t hpa, unsigned int prot);
+
+	/* flush_nested - the vCPU's next entry uses nothing cached of the nested page table. */
+	void (*flush_nested)(struct vcpu *vcpu);
 
 	/* vcpu_init - control block and areas, power-on state. Any CPU; not loaded. -ENOMEM. */
 	int (*vcpu_init)(struct vcpu *vcpu);

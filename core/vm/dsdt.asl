@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What of a guest's machine cannot be found out otherwise: how to switch it off, and where its
- * serial port and virtio devices are. The numbers are those of core/dev/power.h, core/dev/uart.h
- * and core/dev/virtio.h.
+ * serial port and virtio devices are. The numbers are those of core/dev/power.h, core/dev/uart.h,
+ * core/dev/virtio.h and core/vm/balloon.h.
  */
 DefinitionBlock ("", "DSDT", 2, "TIDEPL", "TIDEPOOL", 1)
 {
@@ -19,6 +19,20 @@ DefinitionBlock ("", "DSDT", 2, "TIDEPL", "TIDEPOOL", 1)
 			{
 				IO (Decode16, 0x3f8, 0x3f8, 1, 8)
 				Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive) {4}
+			})
+		}
+
+		/*
+		 * Tidepool itself: what the guest's driver loads by, and the interrupt that says that
+		 * the hypervisor wants the guest to have more or less memory (core/vm/balloon.h).
+		 */
+		Device (TDPL)
+		{
+			Name (_HID, "TDPL0001")
+			Name (_UID, 0)
+			Name (_CRS, ResourceTemplate ()
+			{
+				Interrupt (ResourceConsumer, Edge, ActiveHigh, Exclusive) {10}
 			})
 		}
 

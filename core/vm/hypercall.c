@@ -18,6 +18,9 @@
 
 #define OP_MASK 0xffffull /* of RAX; the magic is above */
 
+/* No call answers this: it is not for the fast path. */
+#define NOT_HERE INT64_MIN
+
 static int64_t new_pool(struct vcpu *vcpu)
 {
 	const uint64_t *gpr = vcpu->arch.gpr;
@@ -82,14 +85,23 @@ static int64_t dispatch(struct vcpu *vcpu, uint64_t call)
 		return query(vcpu);
 	case TIDEPOOL_OP_VECTOR:
 		return hypercall_vector(vcpu->vm, gpr[RDI], gpr[RSI], gpr[RDX]);
+	case TIDEPOOL_OP_GIVE_BLOCK:
+	case TIDEPOOL_OP_TAKE_BLOCK:
+	case TIDEPOOL_OP_TARGET:
+	case TIDEPOOL_OP_REPORT:
+		return NOT_HERE;
 	default:
 		return page_operation(vcpu, op);
 	}
 }
 
-void hypercall_fast(struct vcpu *vcpu, unsigned int cpl)
+bool hypercall_fast(struct vcpu *vcpu, unsigned int cpl)
 {
 	uint64_t *rax = &vcpu->arch.gpr[RAX];
+	int64_t result = cpl ? -TIDEPOOL_EPERM : dispatch(vcpu, *rax);
 
-	*rax = (uint64_t)(cpl ? -TIDEPOOL_EPERM : dispatch(vcpu, *rax));
+	if (result == NOT_HERE)
+		return false;
+	*rax = (uint64_t)result;
+	return true;
 }

@@ -19,7 +19,10 @@
 _Static_assert(DESCRIPTOR_SIZE == 64, "the ABI's descriptor");
 _Static_assert(TIDEPOOL_VECTOR_ALL_MAX == TMEM_GET_ALL_MAX, "the store takes what the ABI allows");
 
-/* A descriptor in guest memory, or NULL. One never crosses a page. */
+/*
+ * A descriptor in guest memory, or NULL. One never crosses a page. Another vCPU may give the block
+ * away between two looks: what was there is not there for ever, but an address stays good.
+ */
 static struct tidepool_descriptor *descriptor_at(const struct vm *vm, uint64_t gpa, uint64_t n)
 {
 	return (void *)vm_gpa_to_host(vm, gpa + n * DESCRIPTOR_SIZE);
@@ -78,11 +81,17 @@ static int64_t each(struct vm *vm, uint64_t gpa, uint64_t count)
 	bool partial;
 
 	do {
-		struct tidepool_descriptor *descriptor = descriptor_at(vm, gpa, n++);
-		struct tidepool_descriptor copy = descriptor_read(descriptor);
-		struct page_call call = call_of(&copy);
-		int64_t result = hypercall_page(vm, &call);
+		struct tidepool_descriptor *descriptor = descriptor_at(vm, gpa, n);
+		struct tidepool_descriptor copy;
+		struct page_call call;
+		int64_t result;
 
+		if (!descriptor)
+			return n ? (int64_t)n : -TIDEPOOL_EFAULT;
+		copy = descriptor_read(descriptor);
+		call = call_of(&copy);
+		result = hypercall_page(vm, &call);
+		n++;
 		__atomic_store_n(&descriptor->result, result, __ATOMIC_RELAXED);
 		partial = is_partial(&call, result);
 		spent += cost(vm, &call);
@@ -99,9 +108,14 @@ static int64_t all(struct vm *vm, uint64_t gpa, unsigned int count)
 	int64_t ret;
 
 	for (i = 0; i < count; i++) {
-		struct tidepool_descriptor copy = descriptor_read(descriptor_at(vm, gpa, i));
-		struct page_call call = call_of(&copy);
+		const struct tidepool_descriptor *descriptor = descriptor_at(vm, gpa, i);
+		struct tidepool_descriptor copy;
+		struct page_call call;
 
+		if (!descriptor)
+			return -TIDEPOOL_EFAULT;
+		copy = descriptor_read(descriptor);
+		call = call_of(&copy);
 		if (call.op != TIDEPOOL_OP_GET_PAGE)
 			return -TIDEPOOL_EINVAL;
 		gets[i].pool = call.pool;

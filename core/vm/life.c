@@ -75,7 +75,7 @@ uint64_t vms_awaited_blocks(void)
 
 		if (vm->wanted && (status == VM_DYING || status == VM_STARTING))
 			blocks += vm->config->memory / BLOCK_SIZE -
-				  (vm->blocks_taken - vm->blocks_freed);
+				  __atomic_load_n(&vm->blocks_held, __ATOMIC_RELAXED);
 	}
 	return blocks;
 }
@@ -93,6 +93,7 @@ struct vm *vm_register(const struct guest_config *config)
 	vm->config = config;
 	memcpy(vm->name, config->name, sizeof(vm->name));
 	vm->status = VM_STOPPED;
+	vm->balloon.target = config->memory / BLOCK_SIZE;
 	vm_count++;
 	return vm;
 }

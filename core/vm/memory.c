@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A guest's RAM: whole 2 MiB blocks, and copies in and out of it.
+ * A guest's RAM: whole 2 MiB blocks, and copies in and out of it. What a running guest gives away
+ * of it is core/vm/balloon.c's.
  */
 #include "core/errno.h"
 #include "core/frames.h"
@@ -20,6 +21,13 @@ uint64_t vm_ram_above_hole(const struct vm *vm)
 	return vm->memory - vm_ram_below_hole(vm);
 }
 
+gpa_t vm_block_gpa(uint64_t index)
+{
+	gpa_t gpa = index << BLOCK_SHIFT;
+
+	return gpa < VM_HOLE_BASE ? gpa : gpa + (VM_HOLE_END - VM_HOLE_BASE);
+}
+
 /* The table of block addresses: one frame for guests up to 1 GiB, else a block. */
 static bool table_fits_frame(const struct vm *vm)
 {
@@ -32,6 +40,7 @@ int vm_memory_init(struct vm *vm, uint64_t bytes)
 	vm->block_count = bytes >> BLOCK_SHIFT;
 	vm->blocks_taken = 0;
 	vm->blocks_freed = 0;
+	__atomic_store_n(&vm->blocks_held, 0, __ATOMIC_RELAXED);
 	vm->blocks = table_fits_frame(vm) ? frame_alloc() : block_alloc();
 	vm->block_mask = (table_fits_frame(vm) ? PAGE_SIZE : BLOCK_SIZE) / sizeof(*vm->blocks) - 1;
 	return vm->blocks ? 0 : -ENOMEM;
@@ -45,6 +54,7 @@ int vm_memory_alloc_step(struct vm *vm)
 	if (!vm->blocks[vm->blocks_taken])
 		return -ENOMEM;
 	vm->blocks_taken++;
+	__atomic_fetch_add(&vm->blocks_held, 1, __ATOMIC_RELAXED);
 	return 1;
 }
 
@@ -53,8 +63,13 @@ bool vm_memory_free_step(struct vm *vm)
 	if (!vm->blocks)
 		return true;
 	if (vm->blocks_freed < vm->blocks_taken) {
-		block_free(vm->blocks[vm->blocks_freed]);
-		vm->blocks[vm->blocks_freed++] = NULL;
+		uint8_t **block = &vm->blocks[vm->blocks_freed++];
+
+		if (*block) { /* else the guest had given it away */
+			block_free(*block);
+			*block = NULL;
+			__atomic_fetch_sub(&vm->blocks_held, 1, __ATOMIC_RELAXED);
+		}
 		return false;
 	}
 	if (table_fits_frame(vm))

@@ -62,13 +62,13 @@ static enum after_exit handle_interrupt(struct vcpu *vcpu)
 	return STAY;
 }
 
-/* The calls that the fast path leaves to us: those from outside ring 0. */
+/* The calls that the fast path leaves to us: those that change the guest's memory map. */
 static enum after_exit handle_hypercall(struct vcpu *vcpu)
 {
-	struct vcpu_paging paging;
+	uint64_t *gpr = vcpu->arch.gpr;
 
-	virt->get_paging(vcpu, &paging);
-	hypercall_fast(vcpu, paging.cpl);
+	gpr[RAX] = (uint64_t)balloon_call(vcpu, gpr[RAX] & ~(uint64_t)TIDEPOOL_CALL_MAGIC,
+					  gpr[RDI]);
 	return skip(vcpu);
 }
 
@@ -177,8 +177,14 @@ static enum after_exit handle_msr_write(struct vcpu *vcpu)
 
 static enum after_exit handle_mmio(struct vcpu *vcpu)
 {
-	int len = mmio_emulate(vcpu);
+	gpa_t gpa = vcpu->exit.mmio.gpa;
+	int len;
 
+	if (vm_gpa_to_host(vcpu->vm, gpa))
+		return STAY; /* RAM again: another vCPU has just taken it back */
+	if (balloon_is_given(vcpu->vm, gpa))
+		return stop_guest(vcpu, "write to memory that it has given to the host");
+	len = mmio_emulate(vcpu);
 	if (len < 0)
 		return stop_guest(vcpu,
 				  "access to no memory by an instruction that is not emulated");
@@ -312,6 +318,7 @@ void vcpu_run(struct vcpu *vcpu)
 
 	while (!__atomic_load_n(&cpu->need_resched, __ATOMIC_RELAXED) &&
 	       __atomic_load_n(status, __ATOMIC_ACQUIRE) == VM_RUNNING) {
+		balloon_follow(vcpu); /* first: all below may look into the guest's memory */
 		if (vcpu->id == 0)
 			virtio_poll(vcpu->vm, time_ticks());
 		if (lapic_signalled(vcpu))
@@ -327,6 +334,7 @@ void vcpu_run(struct vcpu *vcpu)
 		if (handlers[vcpu->exit.kind](vcpu) == LEAVE)
 			break;
 	}
+	balloon_leave(vcpu);
 }
 
 void vcpu_kick(struct vcpu *vcpu)

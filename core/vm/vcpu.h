@@ -31,7 +31,10 @@ struct vcpu {
 	uint64_t exits[EXIT_KIND_COUNT];
 	uint64_t run_ticks; /* TSC ticks it has run: the scheduler's account */
 	uint64_t vruntime;  /* run_ticks over weight: the scheduler's order */
-	struct vcpu *next;  /* on its pCPU's list */
+	/* core/vm/balloon.h: states of the guest's memory map */
+	uint64_t map_epoch;   /* atomic: the one that it uses; 0: none, it is outside vcpu_run() */
+	uint64_t map_flushed; /* the last one that cached translations were dropped for */
+	struct vcpu *next;    /* on its pCPU's list */
 };
 
 /*
@@ -57,9 +60,11 @@ void vcpu_kick(struct vcpu *vcpu);
  *
  * Arguments are in vcpu->arch.gpr; the result goes to gpr[RAX]. The backend has checked nothing.
  * @cpl: the guest's privilege level at the call
+ * Returns false for a call that changes the guest's memory map: nothing has been done, and it is to
+ * be made an EXIT_HYPERCALL, since the vCPU must not go on in the guest before it follows the map.
  * Context: loaded, interrupts off (SVM: GIF clear, guest FS/GS/TR loaded). Bounded; takes the
  * store's locks only.
  */
-void hypercall_fast(struct vcpu *vcpu, unsigned int cpl);
+bool hypercall_fast(struct vcpu *vcpu, unsigned int cpl);
 
 #endif

@@ -22,13 +22,6 @@
 
 _Static_assert(sizeof(struct vcpu) <= PAGE_SIZE, "a vCPU fits the frame it is kept in");
 
-static gpa_t block_gpa(uint64_t index)
-{
-	gpa_t gpa = index << BLOCK_SHIFT;
-
-	return gpa < VM_HOLE_BASE ? gpa : gpa + (VM_HOLE_END - VM_HOLE_BASE);
-}
-
 /* Takes one block of RAM and maps it. Returns 0 when all are there, 1 for one, or -ENOMEM. */
 static int memory_step(struct vm *vm)
 {
@@ -38,7 +31,7 @@ static int memory_step(struct vm *vm)
 
 	if (taken <= 0)
 		return taken;
-	err = virt->vm_map_block(vm, block_gpa(index), virt_to_phys(vm->blocks[index]),
+	err = virt->vm_map_block(vm, vm_block_gpa(index), virt_to_phys(vm->blocks[index]),
 				 NPT_READ | NPT_WRITE | NPT_EXEC);
 	return err < 0 ? err : taken;
 }
@@ -136,6 +129,7 @@ static int begin(struct vm *vm, const char **why)
 	ioapic_reset(&vm->ioapic);
 	uart_reset(&vm->uart);
 	virtio_init(vm);
+	balloon_reset(&vm->balloon);
 	if (vm->config->memory / BLOCK_SIZE > frames_free_blocks())
 		return -ENOSPC;
 	if (virt->vm_init(vm) < 0)
@@ -241,5 +235,6 @@ bool vm_destroy_step(struct vm *vm)
 		vm->nested_root = 0;
 		return false;
 	}
+	balloon_destroy(vm);
 	return vm_memory_free_step(vm);
 }

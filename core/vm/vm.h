@@ -13,6 +13,7 @@
 #include "core/dev/virtio.h"
 #include "core/spinlock.h"
 #include "core/types.h"
+#include "core/vm/balloon.h"
 #include "tmem/tmem.h"
 
 struct vcpu;
@@ -65,7 +66,7 @@ struct vm {
 
 	uint64_t memory;      /* bytes of RAM */
 	uint64_t block_count; /* RAM in 2 MiB blocks */
-	uint8_t **blocks;     /* direct-map address of each, in order of guest RAM */
+	uint8_t **blocks;     /* atomic: direct-map address of each, in order of guest RAM */
 	uint64_t block_mask;  /* entries that the table has room for, minus 1; the rest are NULL */
 	uint64_t nested_root; /* the backend's: physical address of the nested page table */
 	uint64_t boot_tsc;    /* host TSC that the guests' TSC 0 stands for */
@@ -81,7 +82,9 @@ struct vm {
 
 	struct tmem_client *tmem;
 	uint64_t blocks_taken; /* by vm_create_step() so far */
-	uint64_t blocks_freed; /* by vm_destroy_step() so far */
+	uint64_t blocks_freed; /* by vm_destroy_step() so far: entries of the table looked at */
+	uint64_t blocks_held;  /* atomic: those that the host has given it at the moment */
+	struct balloon balloon;
 
 	/* Its life cycle: core/vm/life.c. Under the lock, but for next_work. */
 	bool wanted;		/* when it is down it is to start; while it starts: go on */
@@ -204,13 +207,15 @@ bool vm_destroy_step(struct vm *vm);
 /*
  * vm_gpa_to_host - host address of a guest-physical byte
  *
- * Returns the direct-map address of @gpa, or NULL when it is no RAM of this guest. Valid up to the
- * end of the 2 MiB block around @gpa. An array look-up: no page-table walk.
- * Context: any; a running guest's blocks do not move.
+ * Returns the direct-map address of @gpa, or NULL when it is no RAM of this guest, or in a block
+ * that it has given to the host. Valid up to the end of the 2 MiB block around @gpa, and as long as
+ * core/vm/balloon.h says. An array look-up: no page-table walk.
+ * Context: a vCPU of the guest inside vcpu_run(); vm->lock held; or no vCPU runs.
  */
 static inline uint8_t *vm_gpa_to_host(const struct vm *vm, gpa_t gpa)
 {
 	uint64_t offset = gpa;
+	uint8_t *block;
 
 	if (gpa >= VM_HOLE_BASE) {
 		if (gpa < VM_HOLE_END)
@@ -220,7 +225,9 @@ static inline uint8_t *vm_gpa_to_host(const struct vm *vm, gpa_t gpa)
 	if (offset >= vm->memory)
 		return NULL;
 	/* Masked: behind a mispredicted comparison the index must not leave the table either. */
-	return vm->blocks[offset >> BLOCK_SHIFT & vm->block_mask] + (offset & (BLOCK_SIZE - 1));
+	block = __atomic_load_n(&vm->blocks[offset >> BLOCK_SHIFT & vm->block_mask],
+				__ATOMIC_RELAXED);
+	return block ? block + (offset & (BLOCK_SIZE - 1)) : NULL;
 }
 
 /*
@@ -234,12 +241,14 @@ int vm_write_guest(struct vm *vm, gpa_t gpa, const void *buf, size_t size);
  * vm_memory_init - make room for the addresses of a guest's blocks. Returns 0 or -ENOMEM.
  * vm_memory_alloc_step - take one block of its RAM from the host
  * vm_memory_free_step - give one back; returns true when none is left
+ * vm_block_gpa - where in the guest a block of the table is
  *
  * vm_memory_alloc_step() returns 0 when all are there, 1 when one was taken, -ENOMEM.
  */
 int vm_memory_init(struct vm *vm, uint64_t bytes);
 int vm_memory_alloc_step(struct vm *vm);
 bool vm_memory_free_step(struct vm *vm);
+gpa_t vm_block_gpa(uint64_t index);
 
 /* vm_ram_below_hole, vm_ram_above_hole - bytes of RAM at 0 and at VM_HOLE_END. */
 uint64_t vm_ram_below_hole(const struct vm *vm);

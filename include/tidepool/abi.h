@@ -23,11 +23,12 @@
 #define TIDEPOOL_FEATURE_SUBPAGE (1u << 2) /* TIDEPOOL_OP_NEW_PAGE, _READ, _WRITE, _XCHG */
 #define TIDEPOOL_FEATURE_SHARED	 (1u << 3) /* TIDEPOOL_POOL_SHARED, for those who are granted it */
 #define TIDEPOOL_FEATURE_HUGE	 (1u << 4) /* pools of order TIDEPOOL_HUGE_ORDER */
+#define TIDEPOOL_FEATURE_BALLOON (1u << 8) /* TIDEPOOL_OP_GIVE_BLOCK and the three behind it */
 
 /* Those of this version. */
 #define TIDEPOOL_FEATURES                                                                          \
 	(TIDEPOOL_FEATURE_VECTOR | TIDEPOOL_FEATURE_RANGE | TIDEPOOL_FEATURE_SUBPAGE |             \
-	 TIDEPOOL_FEATURE_SHARED | TIDEPOOL_FEATURE_HUGE)
+	 TIDEPOOL_FEATURE_SHARED | TIDEPOOL_FEATURE_HUGE | TIDEPOOL_FEATURE_BALLOON)
 
 /* Version: a guest refuses a major number it does not know. */
 #define TIDEPOOL_ABI_MAJOR   1u
@@ -53,7 +54,11 @@
 #define TIDEPOOL_OP_QUERY	 11u /* (TIDEPOOL_QUERY_*) -> value */
 #define TIDEPOOL_OP_FLUSH_RANGE	 12u /* (pool, oid0, oid1, oid2, index, count) -> indices done */
 #define TIDEPOOL_OP_VECTOR	 16u /* (address of descriptors, count, flags) -> descriptors done */
-#define TIDEPOOL_OP_COUNT	 17u
+#define TIDEPOOL_OP_GIVE_BLOCK	 24u /* (gfn) -> 0 */
+#define TIDEPOOL_OP_TAKE_BLOCK	 25u /* (gfn) -> 0 */
+#define TIDEPOOL_OP_TARGET	 26u /* () -> blocks that the guest is asked to keep */
+#define TIDEPOOL_OP_REPORT	 27u /* (gfn of a struct tidepool_report, or _REPORT_NONE) -> 0 */
+#define TIDEPOOL_OP_COUNT	 28u
 
 /* What TIDEPOOL_OP_QUERY tells a guest about itself. */
 #define TIDEPOOL_QUERY_PUTS    0u /* puts that stored a page */
@@ -103,6 +108,24 @@ struct tidepool_descriptor {
 #define TIDEPOOL_VECTOR_ALL	(1ull << 0) /* flag: gets only; all of them or none */
 #define TIDEPOOL_VECTOR_MAX	512u	    /* descriptors of a call */
 #define TIDEPOOL_VECTOR_ALL_MAX 32u	    /* with TIDEPOOL_VECTOR_ALL */
+
+/* What a guest says of its memory, in a page that the host reads now and then. Counts of pages. */
+struct tidepool_report {
+	unsigned long long seconds; /* since the guest started, when it was written last */
+	unsigned long long total;   /* RAM that its kernel manages now */
+	unsigned long long free;
+	unsigned long long available; /* could be had without swapping */
+	unsigned long long committed; /* promised to processes */
+	unsigned long long swap_in;   /* since the guest started, as are those below */
+	unsigned long long swap_out;
+	unsigned long long refaults;  /* pages missed soon after they were dropped */
+	unsigned long long collected; /* now: 4 KiB pages that wait for the rest of their block */
+};
+
+#define TIDEPOOL_REPORT_NONE (~0ull)
+
+#define TIDEPOOL_BLOCK_FRAMES 512u	 /* 4 KiB frames of a block: 2 MiB, aligned likewise */
+#define TIDEPOOL_ACPI_ID      "TDPL0001" /* _HID of the device that announces a new target */
 
 #define TIDEPOOL_MAX_POOLS 256u /* a guest's pool ids are 0 .. TIDEPOOL_MAX_POOLS - 1 */
 #define TIDEPOOL_PAGE_SIZE 4096u

@@ -44,6 +44,33 @@ def test_guests_side_by_side(machine_type: type[Machine]) -> None:
     assert results(output) == dict.fromkeys(names, "Success")
 
 
+def test_balloon(machine_type: type[Machine]) -> None:
+    """Blocks given and taken back, while a second vCPU uses them; a write to a given one."""
+    modules = [
+        tiny("balloon", f"rounds={60 if machine_type is Qemu else 9}", words="memory=16M vcpus=2"),
+        tiny("balloon", "write", name="write"),
+    ]
+    with machine_type(modules, limit=60) as machine:
+        output = machine.wait_end()
+    assert results(output) == {"balloon": "Success"}
+    assert "tidepool: guest write: stopped: write to memory that it has given" in output
+
+
+def test_given_blocks_are_room_for_others(machine_type: type[Machine]) -> None:
+    """One guest's puts are refused until another one gives blocks of its RAM."""
+    wait = 3_000_000_000 if machine_type is Qemu else 40_000_000
+    modules = [
+        tiny("donate", "want", name="want", words="memory=8M"),
+        tiny("donate", f"give wait={wait}", name="give"),
+    ]
+    with machine_type(modules, memory=64, limit=60) as machine:
+        output = machine.wait_end()
+    assert results(output) == {"want": "Success", "give": "Success"}
+    events = ("give| donate: giving", "pages more", "give: stopped")
+    places = [output.index(event) for event in events]
+    assert places == sorted(places)
+
+
 # What the guest "unhandled" does by its command line, and why it is stopped.
 ENDS = {
     "triple": "triple fault",

@@ -515,7 +515,9 @@ static void test_registers(void)
 			words[i] = test_random();
 		before.rflags = flags[op % 3];
 		before.rax = TIDEPOOL_CALL(op);
-		before.rdi = op == TIDEPOOL_OP_DESTROY_POOL ? UINT64_MAX : pool;
+		before.rdi = pool;
+		if (op == TIDEPOOL_OP_DESTROY_POOL || op == TIDEPOOL_OP_GIVE_BLOCK)
+			before.rdi = UINT64_MAX; /* neither a pool nor RAM */
 		before.r9 = (uint64_t)page_in / TIDEPOOL_PAGE_SIZE;
 		after = before;
 		hypercall_regs(&after);

@@ -279,7 +279,13 @@ static bool is_documented(uint64_t op, int64_t result)
 	case TIDEPOOL_OP_FLUSH_RANGE:
 		return result > 0 || result == -TIDEPOOL_EINVAL || result == -TIDEPOOL_ENODEV;
 	case TIDEPOOL_OP_VECTOR:
+	case TIDEPOOL_OP_GIVE_BLOCK:
 		return result == -TIDEPOOL_EINVAL || result == -TIDEPOOL_EFAULT;
+	case TIDEPOOL_OP_TAKE_BLOCK:
+	case TIDEPOOL_OP_REPORT:
+		return result == 0 || result == -TIDEPOOL_EINVAL || result == -TIDEPOOL_EFAULT;
+	case TIDEPOOL_OP_TARGET:
+		return result > 0;
 	default:
 		return result == -TIDEPOOL_ENOSYS;
 	}
@@ -309,6 +315,9 @@ static void random_call(void)
 		before.r9 = odd_value();
 	/* random memory is no list of operations: the addresses are not RAM */
 	if (op == TIDEPOOL_OP_VECTOR && before.rdi < FRAME_4G * TIDEPOOL_PAGE_SIZE)
+		before.rdi = UINT64_MAX - before.rdi;
+	/* whatever block is given, the test lies in it: it is no RAM */
+	if (op == TIDEPOOL_OP_GIVE_BLOCK && before.rdi < FRAME_4G)
 		before.rdi = UINT64_MAX - before.rdi;
 	before.rflags = RFLAGS_ONE;
 

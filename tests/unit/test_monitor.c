@@ -145,6 +145,18 @@ void sched_get_figures(uint32_t index, struct sched_figures *figures)
 	*figures = (struct sched_figures){.weight = 3, .run_ticks = now / 4};
 }
 
+void balloon_set_target(struct vm *vm, uint64_t blocks)
+{
+	note("balloon", vm, 0);
+	vm->balloon.target = blocks;
+}
+
+bool balloon_read_report(struct vm *vm, struct tidepool_report *report)
+{
+	*report = (struct tidepool_report){.seconds = 9, .available = 1024, .refaults = 3};
+	return vm->status == VM_RUNNING;
+}
+
 void tmem_store_stats(struct tmem_store_stats *stats)
 {
 	*stats = (struct tmem_store_stats){.blocks = 3, .pages_held = 40, .pages_free = 1493};
@@ -220,7 +232,7 @@ static void test_table(void **state)
 	for (unsigned int i = 0; i < monitor_command_count; i++) {
 		const struct monitor_command *command = &monitor_commands[i];
 
-		assert_non_null(command->run);
+		assert_non_null(command->run); /* or run_size */
 		assert_shown(command->name);
 		assert_shown(command->help);
 		for (unsigned int j = 0; j < i; j++)
@@ -238,6 +250,13 @@ static void test_mistakes(void **state)
 	assert_says("stop we", -1, "stop: \"we\": no such guest");
 	assert_says("stop webb", -1, "stop: \"webb\": no such guest");
 	assert_says("stop web now", -1, "stop: \"now\": expected nothing more\n");
+	assert_says("balloon", -1, "balloon: expected a guest's name; guests lists them\n");
+	assert_says("balloon web", -1, "balloon: expected a size, as in 300M\n");
+	assert_says("balloon nobody 4M", -1, "balloon: \"nobody\": no such guest");
+	assert_says("balloon web much", -1, "balloon: \"much\": expected a size, as in 300M\n");
+	assert_says("balloon web 4M 5M", -1, "balloon: \"5M\": expected nothing more\n");
+	assert_says("balloon web 18M", 0, "balloon: expected 2M to 16M\n");
+	assert_says("balloon web 1M", 0, "balloon: expected 2M to 16M\n");
 	assert_says("help me out", -1, "help: \"me\": expected nothing more\n");
 	assert_string_equal(call, "");
 	assert_int_equal(monitor_execute(""), 0);
@@ -272,8 +291,7 @@ static void test_life_cycle_commands(void **state)
 static void test_figures(void **state)
 {
 	(void)state;
-	vms[0].blocks_taken = 8;
-	vms[1].blocks_taken = vms[1].blocks_freed = 8;
+	vms[0].blocks_held = 8;
 	vms[0].last.exits[EXIT_HLT] = 77;
 	vms[0].last.tmem.charged = 3;
 	assert_says("guests", 0, "db              stopped ");
@@ -283,6 +301,12 @@ static void test_figures(void **state)
 	assert_shown("guests           16384 KiB\n");
 	assert_shown("store             6144 KiB\n");
 	assert_shown("hypervisor       10236 KiB\n");
+	assert_shown("web                   16        0       16\n");
+	assert_shown("web             at 9 s: MiB free=0 available=4 ");
+	assert_null(strstr(shown, "db              at "));
+	assert_says("balloon web 7M", 0, "guest web is asked to do with 6 MiB\n");
+	assert_string_equal(call, "balloon");
+	assert_says("memory", 0, "web                   16        6       16\n");
 	assert_says("exits web", 0, "hlt                    77\n");
 	assert_null(strstr(shown, "cpuid"));
 	assert_says("tmem", 0, " 12\n");

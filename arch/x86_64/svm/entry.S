@@ -142,6 +142,8 @@ svm_enter_\variant:
 	movq	%rax, VCPU_RAX(%rdi)
 	call	hypercall_fast
 	movq	FRAME_VCPU(%rsp), %rdi
+	testb	%al, %al
+	jz	.Lleave_\variant
 	movq	VCPU_RAX(%rdi), %rax
 	incq	VCPU_FAST_CALLS(%rdi)
 	movq	%rax, VMCB_RAX(%rbx)

@@ -50,7 +50,7 @@ static void decode_msr(struct vcpu *vcpu, const struct vmcb_control *control)
 	vcpu->exit.kind = control->exit_info1 ? EXIT_MSR_WRITE : EXIT_MSR_READ;
 }
 
-/* All of a guest's RAM is mapped from the start, so this is no RAM. */
+/* All of a guest's RAM is mapped, so this is none, or a block that it has given to the host. */
 static void decode_nested_fault(struct vcpu *vcpu, const struct vmcb_control *control)
 {
 	/*
@@ -235,6 +235,7 @@ static const struct exit_rule rules[] = {
 	[VMEXIT_TASK_SWITCH] = {.kind = EXIT_UNHANDLED}, /* of 32-bit systems long gone */
 	[VMEXIT_SHUTDOWN] = {.kind = EXIT_TRIPLE_FAULT},
 	[VMEXIT_VMRUN] = {.kind = EXIT_UNDEFINED},
+	[VMEXIT_VMMCALL] = {.kind = EXIT_HYPERCALL, .length = VMMCALL_LENGTH},
 	[VMEXIT_VMLOAD] = {.kind = EXIT_UNDEFINED},
 	[VMEXIT_VMSAVE] = {.kind = EXIT_UNDEFINED},
 	[VMEXIT_STGI] = {.kind = EXIT_UNDEFINED},

@@ -82,6 +82,7 @@ int svm_vm_map_block(struct vm *vm, gpa_t gpa, hpa_t hpa, unsigned int prot)
 		leaf |= PTE_WRITE;
 	if (!(prot & NPT_EXEC))
 		leaf |= PTE_NO_EXECUTE;
-	table[entry_index(gpa, LEVEL_PD)] = leaf;
+	/* The guest may be running. */
+	__atomic_store_n(&table[entry_index(gpa, LEVEL_PD)], leaf, __ATOMIC_RELAXED);
 	return 0;
 }

@@ -171,6 +171,12 @@ static void take_asid(struct vcpu *vcpu, uint32_t cpu)
 	svm->asid_generation = pool->generation;
 }
 
+/* Under a new ASID nothing is cached; the old one is not used again before all of it is flushed. */
+static void svm_flush_nested(struct vcpu *vcpu)
+{
+	svm_of(vcpu)->asid_generation = 0;
+}
+
 void svm_write_cr2(struct vcpu *vcpu)
 {
 	write_cr2(vmcb_of(vcpu)->save.cr2);
@@ -250,6 +256,7 @@ const struct virt_ops svm_ops = {
 	.vm_init = svm_vm_init,
 	.vm_free = svm_vm_free,
 	.vm_map_block = svm_vm_map_block,
+	.flush_nested = svm_flush_nested,
 	.vcpu_init = svm_vcpu_init,
 	.vcpu_free = svm_vcpu_free,
 	.vcpu_load = svm_vcpu_load,

@@ -185,6 +185,8 @@ vmx_exit_\variant:
 	jnz	.Lleave_\variant
 	call	hypercall_fast		/* (vcpu, 0) */
 	mov	(%rsp), %rdi
+	test	%al, %al
+	jz	.Lnot_here_\variant
 
 	/*
 	 * Behind the VMCALL. The length is not always 3: prefixes may lengthen it. Two things that
@@ -212,6 +214,9 @@ vmx_exit_\variant:
 	write_spec_ctrl SPEC_CTRL_IBRS
 	.endif
 	mov	$VMX_ENTER_FAILED, %eax
+	jmp	.Lleave_\variant
+.Lnot_here_\variant:
+	mov	$EXIT_REASON_VMCALL, %eax
 .Lleave_\variant:
 	.if	(\variant) & SWITCH_RSB
 	fill_rsb

@@ -91,8 +91,8 @@ int ept_vm_map_block(struct vm *vm, gpa_t gpa, hpa_t hpa, unsigned int prot)
 		table = table_of(*entry);
 	}
 	entry = &table[index_at(gpa, EPT_LEAF_LEVEL)];
-	BUG_ON(*entry);
-	*entry = hpa | (prot & EPT_RIGHTS) | EPT_WRITE_BACK | EPT_IGNORE_PAT | EPT_LARGE;
+	hpa |= (prot & EPT_RIGHTS) | EPT_WRITE_BACK | EPT_IGNORE_PAT | EPT_LARGE;
+	__atomic_store_n(entry, hpa, __ATOMIC_RELAXED); /* the guest may be running */
 	return 0;
 }
 

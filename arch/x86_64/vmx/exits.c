@@ -101,10 +101,11 @@ static enum exit_kind decode_exception(struct vcpu *vcpu)
 	return EXIT_INTERRUPT;
 }
 
-/* A VMCALL outside ring 0, refused: see entry.S. */
+/* A VMCALL outside ring 0, refused, see entry.S; or one that the fast path left to core/. */
 static enum exit_kind decode_hypercall(struct vcpu *vcpu)
 {
-	hypercall_fast(vcpu, vmx_get_cpl());
+	if (!hypercall_fast(vcpu, vmx_get_cpl()))
+		return EXIT_HYPERCALL;
 	vcpu->arch.fast_calls++;
 	vmx_skip_insn(vcpu, 0);
 	return EXIT_NONE;

@@ -168,6 +168,12 @@ static void vmx_vcpu_unload(struct vcpu *vcpu)
 	vcpu->arch.launched = 0;
 }
 
+/* Whatever VPID it is cached under: SDM vol. 3C, "Operations that Invalidate Cached Mappings". */
+static void vmx_flush_nested(struct vcpu *vcpu)
+{
+	invept(VMX_INVALIDATE_SINGLE, vmx_of(vcpu)->eptp);
+}
+
 /*
  * Has the guest's run end when this CPU's timer is due, whatever becomes of the timer's interrupt:
  * it normally ends the run by itself, but Bochs 2.7 keeps interrupts masked while a guest runs with
@@ -227,6 +233,7 @@ const struct virt_ops vmx_ops = {
 	.vm_init = ept_vm_init,
 	.vm_free = ept_vm_free,
 	.vm_map_block = ept_vm_map_block,
+	.flush_nested = vmx_flush_nested,
 	.vcpu_init = vmcs_vcpu_init,
 	.vcpu_free = vmcs_vcpu_free,
 	.vcpu_load = vmx_vcpu_load,
