@@ -131,6 +131,11 @@ test-kernels: all deps-run deps-test $(addprefix $(BUILD)/guest/,$(addsuffix /ve
 	      kernel-6.12 kernel-generic kernel-generic-6.12))
 	$(PYTEST) -q -p no:cacheprovider tests/boot/kernels.py
 
+# Guests' clocks over a minute of their time.
+.PHONY: test-clock
+test-clock: all deps-run deps-test
+	$(PYTEST) -q -p no:cacheprovider tests/boot/clock.py
+
 # The same scenarios on one backend only: SVM in QEMU, VMX in Bochs.
 test-svm test-vmx: test-%: all deps-run deps-test
 	$(PYTHON) tools/run_tests.py boot -k $*
@@ -197,6 +202,7 @@ help:
 	@echo 'make fuzz       libFuzzer on store, parsers, loaders, decoder; FUZZ_SECONDS=60 each'
 	@echo 'make soak       the random tests for SOAK_SECONDS=600, then fuzz'
 	@echo 'make test-kernels  the generic kernels of Debian as guests; fetches them first'
+	@echo "make test-clock  guests' clocks over a minute, against the emulators'"
 	@echo 'make bench      the figures, one "name value unit" a line'
 	@echo 'make bench-store the figures of the page store alone, on this machine; a minute'
 	@echo 'make lint       formatting, headers, licences, clang; make format mends the first'

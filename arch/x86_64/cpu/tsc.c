@@ -10,8 +10,8 @@
 #include "core/errno.h"
 #include "core/time.h"
 
-#define CALIBRATION_MSEC  20u
-#define SAMPLES		  8u	     /* readings of which the fastest counts */
+#define CALIBRATION_MSEC  50u
+#define SAMPLES		  8u	     /* readings of which the best counts */
 #define DEAD_CLOCK_TICKS  (1u << 26) /* TSC ticks in which any reference clock moves */
 #define TOLERANCE_PERCENT 1u
 #define KHZ_MIN		  50000u /* what is outside is a mistake, not a CPU */
@@ -69,19 +69,27 @@ static uint32_t read_pit(void)
 }
 
 /*
- * Reads both clocks at once, as nearly as possible: under an emulator, or with a busy SMI handler,
- * much may happen between two instructions, so the quickest of some tries is taken.
+ * The TSC when the reference moves on: a tick of the ACPI timer is 0.3 us, of which a whole one at
+ * either end would be 11 ms a day, and emulators count some at once. Under an emulator, or with a
+ * busy SMI handler, much may happen between two instructions, so the quickest of some tries is
+ * taken. Context: the reference moves.
  */
-static struct instant read_both(const struct reference *ref)
+static struct instant read_edge(const struct reference *ref)
 {
 	uint64_t best = UINT64_MAX;
 	struct instant instant = {0, 0};
+	uint32_t ticks = ref->read();
 
 	for (unsigned int i = 0; i < SAMPLES; i++) {
-		uint64_t before = rdtsc_ordered();
-		uint32_t ticks = ref->read();
-		uint64_t after = rdtsc_ordered();
+		uint64_t before, after;
+		uint32_t last;
 
+		do {
+			last = ticks;
+			before = rdtsc_ordered();
+			ticks = ref->read();
+			after = rdtsc_ordered();
+		} while (ticks == last);
 		if (after - before < best) {
 			best = after - before;
 			instant = (struct instant){before + best / 2, ticks};
@@ -94,17 +102,20 @@ static struct instant read_both(const struct reference *ref)
 static uint64_t measure(const struct reference *ref)
 {
 	const uint32_t wanted = ref->hz / 1000 * CALIBRATION_MSEC;
-	struct instant start = read_both(ref), end;
-	uint32_t ticks;
+	uint64_t first = rdtsc(), hz;
+	uint32_t ticks = ref->read();
+	struct instant start, end;
 
-	while (((ref->read() - start.ticks) & ref->mask) == 0)
-		if (rdtsc() - start.tsc > DEAD_CLOCK_TICKS)
+	while (((ref->read() - ticks) & ref->mask) == 0)
+		if (rdtsc() - first > DEAD_CLOCK_TICKS)
 			return 0;
+	start = read_edge(ref);
 	do {
-		end = read_both(ref);
+		end = read_edge(ref);
 		ticks = (end.ticks - start.ticks) & ref->mask;
 	} while (ticks < wanted);
-	return (end.tsc - start.tsc) * ref->hz / ticks / 1000;
+	hz = (end.tsc - start.tsc) * ref->hz / ticks;
+	return (hz + 500) / 1000;
 }
 
 /* Returns what CPUID calls the TSC's frequency, in kHz; 0 when it does not say. */
