@@ -17,6 +17,7 @@
 #include "core/frames.h"
 #include "core/sched.h"
 #include "core/store.h"
+#include "core/time.h"
 #include "core/vm/vm.h"
 
 /* The boot information is read where GRUB left it; nothing longer than this is believed. */
@@ -24,6 +25,7 @@
 
 static struct boot_info boot;
 static struct config config;
+static uint64_t handed_over; /* TSC when GRUB had done its part */
 
 static void init_on_own_stack(void) __attribute__((noreturn));
 
@@ -71,6 +73,7 @@ void init(uint32_t magic, uint32_t info_address)
 {
 	const char *why;
 
+	handed_over = time_ticks();
 	platform_early_init(); /* from here on a message or a panic can be read */
 	printk("tidepool: starting\n");
 
@@ -108,9 +111,11 @@ static void init_on_own_stack(void)
 	for (uint32_t i = 0; i < config.guest_count; i++)
 		start_guest(&config.guests[i]);
 
-	printk("tidepool: %s, %u CPU%s, %u guest%s, %llu MiB left for the store\n", virt->name,
-	       cpus, cpus == 1 ? "" : "s", vms_alive(), vms_alive() == 1 ? "" : "s",
-	       (unsigned long long)(frames_free_bytes() / MIB));
+	printk("tidepool: %s, %u CPU%s, %u guest%s, %llu MiB left for the store; started in %llu "
+	       "us\n",
+	       virt->name, cpus, cpus == 1 ? "" : "s", vms_alive(), vms_alive() == 1 ? "" : "s",
+	       (unsigned long long)(frames_free_bytes() / MIB),
+	       (unsigned long long)(time_ticks_to_ns(time_ticks() - handed_over) / NSEC_PER_USEC));
 	sched_start(); /* releases the other CPUs */
 	vms_boot_done();
 	sched_run();

@@ -230,4 +230,8 @@ class Bochs(Machine):
         return "---- bochs.log ----\n" + "\n".join(telling[-20:])
 
 
+# For the guest "share": when to count its turns, in ticks of the TSC, which is 1 GHz in QEMU -icount
+# and 200 MHz in Bochs: 20 rounds of one slice and three, or 100.
+SHARE_WINDOW = {"svm": "start=100000000 length=400000000", "vmx": "start=300000000 length=400000000"}
+
 MACHINES: dict[str, type[Machine]] = {"svm": Qemu, "vmx": Bochs}

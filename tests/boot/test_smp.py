@@ -5,13 +5,9 @@ import re
 
 import pytest
 
-from machine import Machine, Qemu
+from machine import SHARE_WINDOW, Machine, Qemu
 from test_linux import check_figures_agree, linux
 from test_tiny import results, tiny
-
-# In ticks of the guest's TSC, which is 1 GHz in QEMU -icount and 200 MHz in Bochs: 20 rounds of one
-# slice and three, or 100.
-SHARE_WINDOW = {"svm": "start=100000000 length=400000000", "vmx": "start=300000000 length=400000000"}
 
 
 def test_two_vcpus_start_signal_and_share_pages(machine_type: type[Machine]) -> None:

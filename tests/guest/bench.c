@@ -3,13 +3,16 @@
  * What a call and an exit cost, in TSC ticks: each figure is the median of 32 rounds, less the
  * median of as many rounds with the same instructions around nothing.
  */
+#include "tests/guest/lib/apic.h"
 #include "tests/guest/lib/cpu.h"
+#include "tests/guest/lib/disk.h"
 #include "tests/guest/lib/hypercall.h"
 #include "tests/guest/lib/test.h"
 
 #define ROUNDS	 32
 #define WARM_UP	 8
 #define MSR_APIC 0x1b /* IA32_APIC_BASE: every guest may read it */
+#define UART_LSR 0x3fd
 
 const char test_name[] = "bench";
 
@@ -71,6 +74,16 @@ static uint64_t time_msr(void)
 	return TIMED("rdmsr");
 }
 
+static uint64_t time_ioport(void)
+{
+	return TIMED("inb %%dx, %%al");
+}
+
+static uint64_t time_mmio(void)
+{
+	return TIMED("movl (%%rdi), %%eax");
+}
+
 /* What each figure's registers are in round @i. */
 static void set_null(unsigned int i)
 {
@@ -111,6 +124,18 @@ static void set_msr(unsigned int i)
 	args.rcx = MSR_APIC;
 }
 
+static void set_ioport(unsigned int i)
+{
+	(void)i;
+	args.rdx = UART_LSR;
+}
+
+static void set_mmio(unsigned int i)
+{
+	(void)i;
+	args.rdi = IOAPIC_BASE;
+}
+
 static const struct figure {
 	const char *name;
 	void (*set)(unsigned int round);
@@ -118,7 +143,8 @@ static const struct figure {
 } figures[] = {
 	{"hypercall_null", set_null, time_call}, {"put_4k", set_put, time_call},
 	{"get_4k", set_get, time_call},		 {"exit_cpuid", set_cpuid, time_cpuid},
-	{"exit_msr", set_msr, time_msr},
+	{"exit_msr", set_msr, time_msr},	 {"exit_ioport", set_ioport, time_ioport},
+	{"exit_mmio", set_mmio, time_mmio},
 };
 
 static uint64_t median(uint64_t *values)
@@ -153,6 +179,24 @@ static void measure_figure(const struct figure *figure)
 	print("bench %s %lu\n", figure->name, ticks - empty);
 }
 
+/* One request for a page at a time, from its notification until the used ring shows it. */
+static void measure_disk(void)
+{
+	uint64_t ticks[ROUNDS];
+
+	disk_start();
+	for (unsigned int i = 0; i < WARM_UP + ROUNDS; i++) {
+		uint64_t start = rdtsc();
+
+		disk_begin(DISK_READ, 0, pages[i % ROUNDS], TIDEPOOL_PAGE_SIZE);
+		while (!disk_is_done())
+			continue;
+		ticks[i % ROUNDS] = rdtsc() - start;
+		CHECK_EQ(disk_status(), 0, "reading a page");
+	}
+	print("bench virtio_read_4k %lu\n", median(ticks));
+}
+
 void test_main(void)
 {
 	int64_t id;
@@ -169,6 +213,8 @@ void test_main(void)
 	pool = (uint64_t)id;
 	for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
 		measure_figure(&figures[i]);
+	if (disk_is_there())
+		measure_disk();
 	CHECK_EQ(query(TIDEPOOL_QUERY_PUTS), WARM_UP + ROUNDS, "pages that were put");
 	CHECK_EQ(query(TIDEPOOL_QUERY_GETS), WARM_UP + ROUNDS, "pages that were got");
 }
