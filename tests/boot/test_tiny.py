@@ -76,18 +76,34 @@ ENDS = {
     "triple": "triple fault",
     "hltoff": "halted with interrupts off",
     "mmio": "access to no memory",
+    "movs": "access to no memory",
     "jump": "access to no memory",
+    "device": "access to no memory",
+    "stack": "access to no memory",
+    "cr3": "exit that is not handled",
+    "idt": "exit that is not handled",
+    "gdt": "access to no memory",
+    "task": "exit that is not handled",
+    "gate": "exit that is not handled",
+}
+# A state that the guest can load and the processor does not enter; Bochs refuses to load it.
+# QEMU 7.2 does not know the intercept of task switches: the other task runs, and halts.
+SVM_ENDS = {
+    "cr0": "state that the processor does not enter",
+    "task": "halted with interrupts off",
+    "gate": "halted with interrupts off",
 }
 
 
 def test_unhandled_exit_stops_only_that_guest(machine_type: type[Machine]) -> None:
     """What a guest does to itself ends that guest; the neighbour on its CPU does not notice."""
-    modules = [tiny("unhandled", word, name=word) for word in ENDS]
-    modules.append(tiny("spin", "rounds=5", name="healthy"))
+    ends = ENDS | (SVM_ENDS if machine_type is Qemu else {})
+    modules = [tiny("unhandled", word, name=word, words="memory=4M") for word in ends]
+    modules.append(tiny("spin", "rounds=3", name="healthy"))
     with machine_type(modules, cpus=1, limit=60) as machine:
         output = machine.wait_end()
-    for name, reason in ENDS.items():
-        assert f"tidepool: guest {name}: stopped: {reason}" in output
+    stopped = dict(re.findall(r"^tidepool: guest (\w+): stopped: (.*)", output, re.MULTILINE))
+    assert not {name: stopped[name] for name, why in ends.items() if why not in stopped[name]}
     assert results(output) == {"healthy": "Success"}
     assert "tidepool: guest healthy: stopped: power-off" in output
 

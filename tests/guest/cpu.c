@@ -116,6 +116,57 @@ static void test_instructions(void)
 	UNDEFINED("MONITOR", "monitor", "a"(pointer), "c"(0), "d"(0));
 	UNDEFINED("MWAIT", "mwait", "a"(0), "c"(0));
 	UNDEFINED("UD2", "ud2", "a"(0));
+	UNDEFINED("RDPMC", "rdpmc", "c"(0));
+	UNDEFINED("RSM", "rsm", "a"(0));
+	UNDEFINED("SKINIT", ".byte 0x0f, 0x01, 0xde", "a"(0)); /* its argument is EAX alone */
+	UNDEFINED("VMFUNC", ".byte 0x0f, 0x01, 0xd4", "a"(0), "c"(0));
+	UNDEFINED("GETSEC", ".byte 0x0f, 0x37", "a"(0));
+	UNDEFINED("ENCLS", ".byte 0x0f, 0x01, 0xcf", "a"(0));
+	UNDEFINED("PCONFIG", ".byte 0x0f, 0x01, 0xc5", "a"(0));
+	UNDEFINED("RDPRU", ".byte 0x0f, 0x01, 0xfd", "c"(0));
+	UNDEFINED("TLBSYNC", ".byte 0x0f, 0x01, 0xff", "a"(0));
+	UNDEFINED("VMPTRST", "vmptrst %0", "m"(operand[0]));
+	if (cpu_is_amd())
+		UNDEFINED("VMCALL", "vmcall", "a"(0));
+	else
+		UNDEFINED("VMMCALL", "vmmcall", "a"(0));
+}
+
+#define FROM_USER(insn, ...)                                                                       \
+	do {                                                                                       \
+		trap_vector = NO_VECTOR;                                                           \
+		__asm__ volatile(FIXUP(insn) : : __VA_ARGS__ : "memory");                          \
+		wrong += trap_vector != VECTOR_UD && trap_vector != VECTOR_GP;                     \
+	} while (0)
+
+static uint64_t run_privileged(void *pointer)
+{
+	uint64_t wrong = 0;
+
+	FROM_USER("vmxon (%0)", "r"(pointer));
+	FROM_USER("vmptrld (%0)", "r"(pointer));
+	FROM_USER("vmread %%rax, %%rax", "a"(0));
+	FROM_USER("vmlaunch", "a"(0));
+	FROM_USER("vmxoff", "a"(0));
+	FROM_USER("invept (%0), %1", "r"(pointer), "r"(1ull));
+	FROM_USER("vmrun", "a"(pointer));
+	FROM_USER("vmload", "a"(pointer));
+	FROM_USER("stgi", "a"(0));
+	FROM_USER("clgi", "a"(0));
+	FROM_USER("wbinvd", "a"(0));
+	FROM_USER("hlt", "a"(0));
+	FROM_USER("xsetbv", "a"(1), "c"(0), "d"(0));
+	FROM_USER("rdmsr", "a"(1), "c"(0x10), "d"(0));
+	FROM_USER("rdpmc", "c"(0));
+	FROM_USER("inb $0x80, %%al", "a"(0));
+	return wrong;
+}
+
+static void test_ring_3(void)
+{
+	static uint64_t operand[2] __attribute__((aligned(4096)));
+
+	CHECK_EQ(user_run(run_privileged, operand), 0, "instructions that ring 3 may use");
 }
 
 /*
@@ -296,6 +347,7 @@ void test_main(void)
 {
 	test_cpuid();
 	test_instructions();
+	test_ring_3();
 	test_control_registers();
 	test_cr8();
 	test_xcr0();

@@ -5,9 +5,13 @@
  */
 #include "core/dev/power.h"
 #include "tests/guest/lib/cpu.h"
+#include "tests/guest/lib/modes.h"
+#include "tests/guest/lib/selectors.h"
 #include "tests/guest/lib/test.h"
 
 #define DEVICE_HOLE    0xd8000000ull /* no device is there, and no RAM */
+#define LAPIC_PAGE     0xfee00000ull
+#define CR0_NW	       (1ull << 29)
 #define PORT_KEYBOARD  0x64
 #define KEYBOARD_RESET 0xfe
 #define PORT_CF9       0xcf9
@@ -45,6 +49,67 @@ static void jump_to_nowhere(void)
 	nowhere();
 }
 
+/* Interrupt controllers are no code. */
+static void jump_to_device(void)
+{
+	void (*device)(void) = (void (*)(void))LAPIC_PAGE;
+
+	device();
+}
+
+static void stack_nowhere(void)
+{
+	__asm__ volatile("movq %0, %%rsp; pushq %%rax" : : "r"(DEVICE_HOLE) : "memory");
+}
+
+static void page_tables_nowhere(void)
+{
+	__asm__ volatile("movq %0, %%cr3" : : "r"(DEVICE_HOLE) : "memory");
+}
+
+/* Delivering an exception needs a table that is not there. */
+static void idt_nowhere(void)
+{
+	const struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) nowhere = {0xfff, DEVICE_HOLE};
+
+	__asm__ volatile("lidt %0; ud2" : : "m"(nowhere));
+}
+
+static void gdt_nowhere(void)
+{
+	const struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) nowhere = {0xfff, DEVICE_HOLE};
+
+	__asm__ volatile("lgdt %0; movl %1, %%ds" : : "m"(nowhere), "r"(SELECTOR_DATA));
+}
+
+static void string_move(void)
+{
+	uint64_t to = DEVICE_HOLE, from = DEVICE_HOLE + 1, count = 0x1000;
+
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+}
+
+/*
+ * NW without CD, which a processor refuses to load; QEMU's SVM does not, but then does not enter
+ * the guest with it.
+ */
+static void bad_cr0(void)
+{
+	uint64_t cr0;
+
+	__asm__ volatile("movq %%cr0, %0" : "=r"(cr0));
+	__asm__ volatile("movq %0, %%cr0; cpuid"
+			 :
+			 : "r"(cr0 | CR0_NW)
+			 : "rax", "rbx", "rcx", "rdx");
+}
+
 static void acpi_reset(void)
 {
 	out8(POWER_PORT_RESET, POWER_RESET_VALUE);
@@ -64,8 +129,11 @@ static const struct {
 	const char *word;
 	void (*act)(void);
 } acts[] = {
-	{"triple", triple_fault},  {"hltoff", halt_for_ever}, {"mmio", exotic_mmio},
-	{"jump", jump_to_nowhere}, {"reset", acpi_reset},     {"keyboard", keyboard_reset},
+	{"triple", triple_fault}, {"hltoff", halt_for_ever},	{"mmio", exotic_mmio},
+	{"movs", string_move},	  {"jump", jump_to_nowhere},	{"device", jump_to_device},
+	{"stack", stack_nowhere}, {"cr3", page_tables_nowhere}, {"idt", idt_nowhere},
+	{"gdt", gdt_nowhere},	  {"task", modes_task_jump},	{"gate", modes_task_gate},
+	{"cr0", bad_cr0},	  {"reset", acpi_reset},	{"keyboard", keyboard_reset},
 	{"cf9", chipset_reset},
 };
 
