@@ -259,6 +259,22 @@ static void act_exits(void)
 	}
 }
 
+/* String I/O without end: to and from RAM, and where none is. */
+static void act_strings(void)
+{
+	static uint8_t buffer[8192];
+
+	prepare();
+	for (unsigned int i = 0;; i++) {
+		const uint64_t places[] = {(uint64_t)buffer + 1, HOLE_ADDRESS, ram_bytes() - 3};
+		uint64_t from = places[i % 3], to = from;
+		uint64_t out = i % 3 ? 16 : sizeof(buffer) / 4 - 1, in = out;
+
+		__asm__ volatile("rep outsl" : "+S"(from), "+c"(out) : "d"(FREE_PORT) : "memory");
+		__asm__ volatile("rep insl" : "+D"(to), "+c"(in) : "d"(FREE_PORT) : "memory");
+	}
+}
+
 static void act_tlb(void)
 {
 	prepare();
@@ -307,6 +323,7 @@ static const struct {
 	{"deadline", act_deadline, NULL},
 	{"never-ready", act_never_ready, NULL},
 	{"exits", act_exits, NULL},
+	{"strings", act_strings, NULL},
 	{"tlb", act_tlb, NULL},
 	{"pause", act_pause, NULL},
 	{"interrupts-off", act_interrupts_off, NULL},
