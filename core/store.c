@@ -4,6 +4,7 @@
 #include "core/store.h"
 #include "arch/x86_64/cpu/copy.h"
 #include "arch/x86_64/cpu/lz4.h"
+#include "arch/x86_64/cpu/percpu.h"
 #include "arch/x86_64/cpu/platform.h"
 #include "core/console.h"
 #include "core/errno.h"
@@ -19,6 +20,7 @@
  */
 #define STORE_RESERVE_BLOCKS 4u
 
+_Static_assert(PCPU_MAX <= TMEM_MAX_CPUS, "the store has a frame for each CPU");
 _Static_assert(TMEM_BLOCK_SIZE == BLOCK_SIZE, "the store's unit is the allocator's");
 
 static uint64_t block_moves;
@@ -53,6 +55,11 @@ static void store_relax(void)
 	__builtin_ia32_pause();
 }
 
+static unsigned int store_cpu(void)
+{
+	return this_cpu()->index;
+}
+
 int store_init(void)
 {
 	uint64_t key[COPY_KEY_WORDS];
@@ -63,6 +70,8 @@ int store_init(void)
 		.compress = lz4_compress,
 		.decompress = lz4_decompress,
 		.relax = store_relax,
+		.cpu = store_cpu,
+		.cpus = pcpu_count,
 		.hash_seed = {platform_random(), platform_random()},
 	};
 	unsigned int i;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tmem/client.h"
+#include "tmem/order.h"
 #include "tmem/pool.h"
+#include "tmem/scratch.h"
 #include "tmem/store.h"
 
 /* Others read these two without the lock: tmem/share.c. Context: client lock held. */
@@ -45,16 +47,24 @@ void tmem_client_thaw(struct tmem_client *client, enum tmem_freeze reason)
 struct tmem_client *tmem_client_create(const struct tmem_limits *limits)
 {
 	struct tmem_client *client = tmem_frame_alloc(TMEM_FRAME_METADATA, false);
+	struct tmem_lane *lanes = tmem_frame_alloc(TMEM_FRAME_METADATA, false);
 
-	if (!client)
+	if (!client || !lanes) {
+		if (client)
+			tmem_frame_free(client, false);
+		if (lanes)
+			tmem_frame_free(lanes, false);
 		return NULL;
+	}
 	__builtin_memset(client, 0, sizeof(*client));
+	client->lanes = __builtin_memset(lanes, 0, TMEM_PAGE_SIZE);
 	client->cap = limits->cap;
 	client->reserve_wanted = limits->reserve;
-	client->reserve = limits->reserve > 0; /* this frame is the first of it */
+	/* These frames are the first of it. */
+	client->reserve = limits->reserve < TMEM_CLIENT_FRAMES ? limits->reserve
+							       : TMEM_CLIENT_FRAMES;
 	client->weight = limits->weight ? limits->weight : 1;
-	client->charged = 1;
-	tmem_queue_init(&client->order);
+	client->charged = TMEM_CLIENT_FRAMES;
 	tmem_lock_acquire(&tmem_store.lock);
 	tmem_list_push(&tmem_store.clients, &client->link);
 	tmem_lock_release(&tmem_store.lock);
@@ -112,8 +122,11 @@ int tmem_client_destroy(struct tmem_client *client)
 	bool done;
 
 	reserve_forgo(client);
+	done = pools_release(client);
+	if (done)
+		tmem_scratch_drain();
 	/* The backlog first: when the client is gone nobody asks again. */
-	done = pools_release(client) && !tmem_frame_backlog();
+	done = done && !tmem_frame_backlog();
 	if (done) {
 		tmem_lock_acquire(&tmem_store.lock);
 		tmem_list_remove(&client->link);
@@ -121,33 +134,48 @@ int tmem_client_destroy(struct tmem_client *client)
 		/* Whoever found it in the list holds its lock: see tmem_share_victim(). */
 		tmem_lock_acquire(&client->lock);
 		tmem_lock_release(&client->lock);
+		tmem_frame_free(client->lanes, false);
 		tmem_frame_free(client, false);
 	}
 	tmem_frame_trim();
 	return done ? 0 : -TIDEPOOL_EAGAIN;
 }
 
-static uint64_t counter_read(const uint64_t *counter)
+bool tmem_client_has_ephemeral(const struct tmem_client *client)
 {
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+	unsigned int i;
+
+	for (i = 0; i < TMEM_LANES; i++)
+		if (tmem_order_count(&client->lanes[i]))
+			return true;
+	return false;
 }
 
-uint64_t tmem_client_held(struct tmem_client *client)
+/* What a client's lanes have counted, and what it has itself. */
+static uint64_t events_of(const struct tmem_client *client, enum tmem_event event)
 {
-	return counter_read(&client->counters.held);
+	uint64_t sum = __atomic_load_n(&client->events[event], __ATOMIC_RELAXED);
+	unsigned int i;
+
+	for (i = 0; i < TMEM_LANES; i++)
+		sum += __atomic_load_n(&client->lanes[i].events[event], __ATOMIC_RELAXED);
+	return sum;
+}
+
+uint64_t tmem_client_held(const struct tmem_client *client)
+{
+	return events_of(client, TMEM_HELD);
 }
 
 void tmem_client_stats(struct tmem_client *client, struct tmem_stats *stats)
 {
-	const struct tmem_counters *counters = &client->counters;
-
-	stats->puts = counter_read(&counters->puts);
-	stats->refused = counter_read(&counters->refused);
-	stats->gets = counter_read(&counters->gets);
-	stats->misses = counter_read(&counters->misses);
-	stats->flushed = counter_read(&counters->flushed);
-	stats->evicted = counter_read(&counters->evicted);
-	stats->held = counter_read(&counters->held);
+	stats->puts = events_of(client, TMEM_PUTS);
+	stats->refused = events_of(client, TMEM_REFUSED);
+	stats->gets = events_of(client, TMEM_GETS);
+	stats->misses = events_of(client, TMEM_MISSES);
+	stats->flushed = events_of(client, TMEM_FLUSHED);
+	stats->evicted = events_of(client, TMEM_EVICTED);
+	stats->held = events_of(client, TMEM_HELD);
 	tmem_lock_acquire(&client->lock);
 	stats->pools = client->open_pools;
 	stats->charged = client->charged;

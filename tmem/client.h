@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A client: its pools, its limit and charge, and the order in which it loses ephemeral pages.
+ * A client: its pools, its limit and charge, its lanes.
  *
  * Everything that a client makes the store allocate is whole frames charged to it: the client
  * itself, its pools, their index, its records of pages and objects (tmem/cell.h) and the pages.
@@ -30,42 +30,83 @@ struct tmem_grant {
 				   without */
 };
 
+/*
+ * A client's pages are dealt out to lanes, by their keys' hashes and whatever the pool. All that
+ * belongs to a lane is under one lock: of each pool a part of the index (struct tmem_shard), the
+ * pages and their contents, and the order in which they are evicted. So an operation on a page
+ * takes one lock, and CPUs of one guest seldom meet.
+ */
+#define TMEM_LANE_BITS 5u
+#define TMEM_LANES     (1u << TMEM_LANE_BITS)
+
 /* Pages that a stepwise call drops, or frames that it frees, before it asks to be repeated. */
 #define TMEM_STEP 64u
 
-/* Events, counted without a lock: see tmem_client_count(). */
-struct tmem_counters {
-	uint64_t puts;
-	uint64_t refused;
-	uint64_t gets;
-	uint64_t misses;
-	uint64_t flushed;
-	uint64_t evicted;
-	uint64_t held;
+/* What is counted. */
+enum tmem_event {
+	TMEM_PUTS,
+	TMEM_REFUSED,
+	TMEM_GETS,
+	TMEM_MISSES,
+	TMEM_FLUSHED,
+	TMEM_EVICTED,
+	TMEM_HELD, /* pages; goes down, too */
+	TMEM_EVENTS,
 };
 
-/* One frame. */
-struct tmem_client {
+/* Ephemeral pages in the order they came in: cells, linked by struct tmem_page.older and newer. */
+struct tmem_order {
+	uint32_t oldest, newest; /* 0: none */
+	uint32_t count;		 /* also read without the lock, as a hint */
+};
+
+/* Cells that eviction freed for the operation it was for. */
+#define TMEM_SPARES 3u
+
+/* Two cache lines. */
+struct tmem_lane {
 	/*
-	 * Protects all fields but the counters and link, and the cells' frames; of the records,
-	 * struct tmem_page.order. Taken with a shard's lock held or none.
+	 * Protects the lane: see above. Each operation on a key is one critical section, which is
+	 * what makes it atomic towards all others. Taken first.
 	 */
 	struct tmem_lock lock;
+	struct tmem_order probation, main; /* tmem/order.h */
+	uint32_t spares[TMEM_SPARES];	   /* charged; given back when the lane is unlocked */
+	uint32_t nr_spares;
+	uint32_t rival;	    /* the largest lane when that was looked for last */
+	uint32_t evictions; /* made for this lane */
+	/* A hint: the hash of a page, the next to be evicted, and its cell. */
+	uint32_t ahead;
+	uint64_t ahead_hash;
+	uint64_t events[TMEM_EVENTS];
+} __attribute__((aligned(128)));
+
+_Static_assert(TMEM_LANES * sizeof(struct tmem_lane) == TMEM_PAGE_SIZE, "the lanes fill a frame");
+
+#define TMEM_CLIENT_FRAMES 2u /* itself and its lanes */
+
+/* One frame, and one of lanes. */
+struct tmem_client {
+	/*
+	 * Protects all fields but link, and the cells' frames. Taken with a lane's lock held or
+	 * none.
+	 */
+	struct tmem_lock lock;
+	struct tmem_lane *lanes; /* constant */
 	uint64_t cap;		 /* frames; constant */
 	uint64_t reserve;	 /* frames set aside, those charged included; as charged */
 	uint64_t reserve_wanted; /* what tmem_client_prepare() brings reserve to */
 	uint64_t weight;	 /* constant */
 	uint64_t charged;	 /* frames; also read without the lock */
 	uint64_t open_pools;
-	struct tmem_list cells; /* frames of cells, some of them free: tmem/cell.c */
-	struct tmem_queue
-		order; /* struct tmem_page.order: ephemeral pages, least recent put first */
-	struct tmem_grains grains; /* compressed pages' data */
-	struct tmem_link link;	   /* in tmem_store.clients */
-	struct tmem_counters counters;
-	uint32_t frozen;      /* enum tmem_freeze, for each reason a bit; atomic */
-	uint32_t generation;  /* of pages of order 9: tmem/huge.c; atomic */
-	uint32_t grant_count; /* constant once the client is used */
+	uint32_t hand;		      /* the lane that others evict from next; under the lock */
+	struct tmem_list cells;	      /* frames of cells, some of them free: tmem/cell.c */
+	struct tmem_link link;	      /* in tmem_store.clients */
+	struct tmem_grains grains;    /* compressed pages' data */
+	uint32_t frozen;	      /* enum tmem_freeze, for each reason a bit; atomic */
+	uint32_t generation;	      /* of pages of order 9: tmem/huge.c; atomic */
+	uint64_t events[TMEM_EVENTS]; /* those of no lane of its own; atomic */
+	uint32_t grant_count;	      /* constant once the client is used */
 	struct tmem_grant grants[TMEM_MAX_GRANTS];
 	/* A pool's frame stays once it was made, for the next pool of that id: tmem/pool.c. */
 	struct tmem_pool *pools[TIDEPOOL_MAX_POOLS];
@@ -84,8 +125,14 @@ void *tmem_client_frame_alloc(struct tmem_client *client, enum tmem_frame_use us
 /* Give such a frame back. Context: client lock held. */
 void tmem_client_frame_free(struct tmem_client *client, void *frame);
 
+/* Pages held now. Context: any. */
+uint64_t tmem_client_held(const struct tmem_client *client);
+
+/* Whether a client has ephemeral pages. Context: any; a hint without the locks of its lanes. */
+bool tmem_client_has_ephemeral(const struct tmem_client *client);
+
 /*
- * Whether the client's pages may only become fewer. Asked with the shard locked, so that whoever
+ * Whether the client's pages may only become fewer. Asked with the lane locked, so that whoever
  * locks it after having frozen the client sees all pages that there will be.
  */
 static inline bool tmem_client_frozen(const struct tmem_client *who)
@@ -93,13 +140,16 @@ static inline bool tmem_client_frozen(const struct tmem_client *who)
 	return __atomic_load_n(&who->frozen, __ATOMIC_ACQUIRE);
 }
 
-/* Pages held now. Context: any. */
-uint64_t tmem_client_held(struct tmem_client *client);
-
-/* Add to one of client->counters. Context: any. */
-static inline void tmem_client_count(uint64_t *counter, uint64_t n)
+/* Count for a lane; others read it at any time. Context: lane lock held. */
+static inline void tmem_lane_count(struct tmem_lane *lane, enum tmem_event event, uint64_t n)
 {
-	__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+	__atomic_store_n(&lane->events[event], lane->events[event] + n, __ATOMIC_RELAXED);
+}
+
+/* Count a call that belongs to no one lane of the client. Context: any. */
+static inline void tmem_client_count(struct tmem_client *who, enum tmem_event event, uint64_t n)
+{
+	__atomic_fetch_add(&who->events[event], n, __ATOMIC_RELAXED);
 }
 
 #endif

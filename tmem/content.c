@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tmem/content.h"
 #include "tmem/page.h"
+#include "tmem/reserve.h"
+#include "tmem/scratch.h"
 #include "tmem/store.h"
 
 #define FILLED	    1ull /* set in a content that is no frame's address */
@@ -53,26 +55,52 @@ static void fill(void *dst, uint64_t value, uint64_t size)
 		word[i] = value;
 }
 
-/*
- * Give a filled page a frame, of any content. While it is being found, the page is not in the
- * order: eviction must not take the page that it makes room for.
- */
-static void *frame_give(struct tmem_page *page)
+void tmem_content_stage(struct tmem_staged *staged, const void *src)
 {
-	struct tmem_shard *shard = tmem_page_shard(page);
-	struct tmem_client *client = shard->pool->client;
+	staged->content = tmem_content_scan(src);
+	staged->frame = NULL;
+	if (staged->content)
+		return;
+	staged->frame = tmem_scratch_take();
+	staged->content = (uintptr_t)staged->frame;
+	staged->fingerprint = tmem_store.host.page_put(staged->frame, src);
+}
+
+void tmem_content_stage_zero(struct tmem_staged *staged)
+{
+	staged->content = FILLED;
+	staged->frame = NULL;
+}
+
+void tmem_content_unstage(struct tmem_staged *staged)
+{
+	if (staged->frame)
+		tmem_scratch_give(staged->frame);
+}
+
+bool tmem_content_admit(struct tmem_shard *shard, struct tmem_staged *staged)
+{
 	void *frame;
 
-	tmem_lock_acquire(&client->lock);
-	if (!shard->pool->persistent)
-		tmem_queue_remove(&client->order, &page->order);
-	frame = tmem_frame_reserve(client, TMEM_FRAME_PAGE, shard);
-	if (!shard->pool->persistent)
-		tmem_queue_append(&client->order, &page->order);
-	tmem_lock_release(&client->lock);
+	if (!staged->frame)
+		return true;
+	frame = tmem_frame_reserve(shard->pool->client, TMEM_FRAME_PAGE, shard);
 	if (frame)
-		page->content = (uintptr_t)frame;
+		staged->frame = frame;
 	return frame;
+}
+
+static void frame_free(struct tmem_client *client, void *frame)
+{
+	tmem_lock_acquire(&client->lock);
+	tmem_client_frame_free(client, frame);
+	tmem_lock_release(&client->lock);
+}
+
+void tmem_content_dismiss(struct tmem_shard *shard, struct tmem_staged *staged)
+{
+	if (staged->frame)
+		frame_free(shard->pool->client, frame_of(staged->content));
 }
 
 /* Let a filled page be what @content says; a frame that it had goes. */
@@ -81,11 +109,8 @@ static void content_set(struct tmem_page *page, uint64_t content)
 	struct tmem_client *client = tmem_page_shard(page)->pool->client;
 	void *frame = frame_of(page->content);
 
-	if (frame) {
-		tmem_lock_acquire(&client->lock);
-		tmem_client_frame_free(client, frame);
-		tmem_lock_release(&client->lock);
-	}
+	if (frame)
+		frame_free(client, frame);
 	page->content = content;
 }
 
@@ -99,20 +124,19 @@ void tmem_content_fill(struct tmem_page *page, uint32_t word)
 	content_set(page, (uint64_t)word << FILL_SHIFT | FILLED);
 }
 
-bool tmem_content_write(struct tmem_page *page, const void *src)
+bool tmem_content_write(struct tmem_page *page, struct tmem_staged *staged)
 {
-	uint64_t content = tmem_content_scan(src);
+	struct tmem_shard *shard = tmem_page_shard(page);
 	void *frame = frame_of(page->content);
 
-	if (content) {
-		content_set(page, content);
-		return true;
-	}
-	if (!frame)
-		frame = frame_give(page);
-	if (frame)
-		tmem_store.host.page_put(frame, src);
-	return frame;
+	if (frame && staged->frame)
+		staged->frame = frame;
+	else if (frame)
+		frame_free(shard->pool->client, frame);
+	else if (!tmem_content_admit(shard, staged))
+		return false;
+	page->content = staged->content;
+	return true;
 }
 
 void tmem_content_read(const struct tmem_page *page, void *dst)
@@ -140,14 +164,17 @@ void tmem_content_read_part(const struct tmem_page *page, uint64_t offset, uint6
 
 void *tmem_content_modify(struct tmem_page *page)
 {
+	struct tmem_shard *shard = tmem_page_shard(page);
 	uint64_t content = page->content;
 	void *frame = frame_of(content);
 
 	if (frame)
 		return frame;
-	frame = frame_give(page);
-	if (frame)
-		fill(frame, fill_of(content), TMEM_PAGE_SIZE);
+	frame = tmem_frame_reserve(shard->pool->client, TMEM_FRAME_PAGE, shard);
+	if (!frame)
+		return NULL;
+	fill(frame, fill_of(content), TMEM_PAGE_SIZE);
+	page->content = (uintptr_t)frame;
 	return frame;
 }
 

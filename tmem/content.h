@@ -6,7 +6,7 @@
  * struct tmem_page.content is one word. A frame's address: the page's data. An odd number: each
  * 32-bit word of the page equals the number's upper half, and the page has no frame.
  *
- * Context of every function, unless it says otherwise: the page's shard locked, its client not.
+ * Context of every function, unless it says otherwise: the page's lane locked, its client not.
  */
 #ifndef TMEM_CONTENT_H
 #define TMEM_CONTENT_H
@@ -15,6 +15,42 @@
 #include <stdint.h>
 
 struct tmem_page;
+struct tmem_shard;
+
+/*
+ * A page on its way in, which nobody else can reach: its content, as a page's, and a frame that
+ * goes to the CPU's next put (tmem/scratch.h) when this one is done. At first that is the frame the
+ * content is in, and after it was admitted one that it has been exchanged for.
+ */
+struct tmem_staged {
+	uint64_t content;
+	void *frame;	      /* NULL: the content needs none */
+	uint64_t fingerprint; /* of what is in the frame, as struct tmem_host.page_put's */
+};
+
+/*
+ * tmem_content_stage - copy a page in, before its place is known
+ * @src: TMEM_PAGE_SIZE bytes, page-aligned; may change meanwhile: each word stored is one that was
+ *	 there during the call
+ *
+ * Context: no lock held; tmem_content_unstage() follows on the same CPU.
+ */
+void tmem_content_stage(struct tmem_staged *staged, const void *src);
+
+/* Stage a page of zeroes. It needs no tmem_content_unstage(). */
+void tmem_content_stage_zero(struct tmem_staged *staged);
+
+/* The end of what was staged, whatever became of it. Context: no lock held. */
+void tmem_content_unstage(struct tmem_staged *staged);
+
+/*
+ * tmem_content_admit - find room for staged data under a key that has no page
+ *
+ * Returns whether there is: then staged->content is what the new page holds, or what
+ * tmem_content_dismiss() gives back. Ephemeral pages of the shard may be gone.
+ */
+bool tmem_content_admit(struct tmem_shard *shard, struct tmem_staged *staged);
+void tmem_content_dismiss(struct tmem_shard *shard, struct tmem_staged *staged);
 
 /*
  * tmem_content_scan - see whether a page needs a frame
@@ -26,15 +62,13 @@ struct tmem_page;
 uint64_t tmem_content_scan(const void *src);
 
 /*
- * tmem_content_write - exchange the whole of a page's data
- * @src: TMEM_PAGE_SIZE bytes, page-aligned; may change meanwhile: each word stored is one that was
- *	 there during the call
+ * tmem_content_write - exchange the whole of a page's data for what is staged
  *
  * Returns whether it was stored. If not, there was no memory: the page holds what it held, which
  * rule 2 forbids to be seen again, so the caller drops it. Other ephemeral pages of the shard may
- * be gone; an ephemeral @page becomes the most recent one where memory was taken for it.
+ * be gone. Context: as above, and the page is not in the order: it must not be evicted for itself.
  */
-bool tmem_content_write(struct tmem_page *page, const void *src);
+bool tmem_content_write(struct tmem_page *page, struct tmem_staged *staged);
 
 /* tmem_content_read - copy a page's data out: TMEM_PAGE_SIZE bytes to @dst, page-aligned */
 void tmem_content_read(const struct tmem_page *page, void *dst);
@@ -47,7 +81,7 @@ void tmem_content_read_part(const struct tmem_page *page, uint64_t offset, uint6
  * tmem_content_modify - have a page's data as memory that may be written
  *
  * Returns TMEM_PAGE_SIZE bytes with the page's data, valid while the shard stays locked, or NULL
- * without memory: nothing has changed. As to other pages: see tmem_content_write().
+ * without memory: nothing has changed. As to the order and other pages: see tmem_content_write().
  */
 void *tmem_content_modify(struct tmem_page *page);
 
@@ -62,7 +96,6 @@ void tmem_content_fill(struct tmem_page *page, uint32_t word);
  * tmem_content_release - take the data away from a page
  *
  * Returns the frame that this makes free, still charged to the client, or NULL: none.
- * Context: shard and client lock held.
  */
 void *tmem_content_release(struct tmem_page *page);
 

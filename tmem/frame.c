@@ -15,6 +15,7 @@ struct block {
 	struct tmem_link link;	    /* into partial or empty; in neither when nothing is free */
 	enum tmem_frame_use use;    /* what its frames are taken for */
 	uint32_t free;		    /* set bits of the map */
+	uint32_t number;	    /* in tmem_frame_table; 0: none yet */
 	uint64_t map[BITMAP_WORDS]; /* bit n: frame n is free; bit 0 is never set */
 	uint32_t owners[FRAMES];    /* tmem_frame_owner_set() */
 };
@@ -29,8 +30,73 @@ static struct {
 	uint64_t nr_blocks;
 	uint64_t nr_free;     /* never less than promised */
 	uint64_t nr_promised; /* free frames that only those may take who were promised them */
+	uint64_t nr_kept;     /* free frames beside which a block may go back */
 	bool surplus;	      /* a block can go back; also read without the lock, as a hint */
+	uint32_t number;      /* the first free entry of the table; 0: none */
+	void *table_block;    /* that the table is in, when it has outgrown first_table */
 } frames;
+
+/*
+ * Entries of blocks that have no number hold the next such entry, shifted past a set bit. Number 0
+ * is nobody's. For more blocks than these the table moves to a block of its own: more than 8 GiB of
+ * pages have that much to keep track of.
+ */
+#define FIRST_NUMBERS 64u
+#define TABLE_NUMBERS (TMEM_BLOCK_SIZE / sizeof(char *))
+
+static char *first_table[FIRST_NUMBERS];
+char **tmem_frame_table = first_table;
+
+static void numbers_add(char **table, uint32_t first, uint32_t end)
+{
+	uint32_t n;
+
+	for (n = first; n < end; n++)
+		table[n] = (char *)((uintptr_t)(n + 1 < end ? n + 1 : 0) << 1 | 1);
+	frames.number = first;
+}
+
+/*
+ * Move the table to where it can grow. Whoever is reading the old one meanwhile finds in it what
+ * the new one has as well: it looks for a block that is in use. Context: frames.lock held.
+ */
+static void table_grow(void)
+{
+	char **table;
+
+	if (frames.table_block)
+		return;
+	frames.table_block = tmem_store.host.block_alloc();
+	if (!frames.table_block)
+		return;
+	table = __builtin_memcpy(frames.table_block, first_table, sizeof(first_table));
+	numbers_add(table, FIRST_NUMBERS, TABLE_NUMBERS);
+	__atomic_store_n(&tmem_frame_table, table, __ATOMIC_RELEASE);
+}
+
+/* Give a block a number. Returns whether it has one. Context: frames.lock held. */
+static bool number_take(struct block *block)
+{
+	if (block->number)
+		return true;
+	if (!frames.number)
+		table_grow();
+	if (!frames.number)
+		return false;
+	block->number = frames.number;
+	frames.number = (uint32_t)((uintptr_t)tmem_frame_table[block->number] >> 1);
+	tmem_frame_table[block->number] = (char *)block;
+	return true;
+}
+
+/* Context: frames.lock held. */
+static void number_give(struct block *block)
+{
+	if (!block->number)
+		return;
+	tmem_frame_table[block->number] = (char *)((uintptr_t)frames.number << 1 | 1);
+	frames.number = block->number;
+}
 
 /* Number a fresh block's frames. Context: the block is the caller's alone. */
 static void block_init(struct block *block)
@@ -41,6 +107,7 @@ static void block_init(struct block *block)
 		block->map[i] = UINT64_MAX;
 	block->map[0] &= ~1ull;
 	block->free = TMEM_FRAMES_PER_BLOCK;
+	block->number = 0;
 }
 
 /* Context: frames.lock held. */
@@ -60,11 +127,15 @@ static struct block *empty_pop(void)
 	return block;
 }
 
-/* One empty block is kept, and what is promised. Context: frames.lock held; the last thing. */
+/*
+ * About a block's worth of free frames is kept, and what is promised. Context: frames.lock held;
+ * the last thing.
+ */
 static void surplus_update(void)
 {
-	bool surplus = frames.nr_empty > 1 &&
-		       frames.nr_free >= frames.nr_promised + TMEM_FRAMES_PER_BLOCK;
+	bool surplus = frames.nr_empty > 0 && frames.nr_free >= frames.nr_promised +
+									frames.nr_kept +
+									TMEM_FRAMES_PER_BLOCK;
 
 	if (frames.surplus != surplus)
 		__atomic_store_n(&frames.surplus, surplus, __ATOMIC_RELAXED);
@@ -100,7 +171,12 @@ int tmem_frame_init(void)
 	frames.nr_blocks = 0;
 	frames.nr_free = 0;
 	frames.nr_promised = 0;
+	/* What a CPU has taken from a block for its next put does not keep another block here. */
+	frames.nr_kept = TMEM_FRAMES_PER_BLOCK - tmem_store.host.cpus;
 	frames.surplus = false;
+	tmem_frame_table = first_table;
+	frames.table_block = NULL;
+	numbers_add(first_table, 1, FIRST_NUMBERS);
 	return tmem_frame_fetch() ? 0 : -TIDEPOOL_ENOMEM;
 }
 
@@ -108,17 +184,16 @@ void tmem_frame_exit(void)
 {
 	while (frames.empty.first)
 		tmem_store.host.block_free(empty_pop());
+	if (frames.table_block)
+		tmem_store.host.block_free(frames.table_block);
 }
 
-/* Take a frame from the blocks at hand, or NULL. Context: frames.lock held. */
-static void *frame_take(enum tmem_frame_use use, bool promised)
+/* A block of @use with a free frame, or NULL. Context: frames.lock held. */
+static struct block *block_find(enum tmem_frame_use use)
 {
 	struct tmem_list *partial = &frames.partial[use];
 	struct block *block;
-	unsigned int word = 0, bit;
 
-	if (!promised && frames.nr_free <= frames.nr_promised)
-		return NULL;
 	if (!partial->first) {
 		if (!frames.empty.first)
 			return NULL;
@@ -126,7 +201,20 @@ static void *frame_take(enum tmem_frame_use use, bool promised)
 		block->use = use;
 		tmem_list_push(partial, &block->link);
 	}
-	block = tmem_list_entry(partial->first, struct block, link);
+	return tmem_list_entry(partial->first, struct block, link);
+}
+
+/* Take a frame from the blocks at hand, or NULL. Context: frames.lock held. */
+static void *frame_take(enum tmem_frame_use use, enum tmem_frame_use from, bool promised)
+{
+	struct block *block;
+	unsigned int word = 0, bit;
+
+	if (!promised && frames.nr_free <= frames.nr_promised)
+		return NULL;
+	block = block_find(from);
+	if (!block || (use == TMEM_FRAME_METADATA && !number_take(block)))
+		return NULL;
 	while (!block->map[word])
 		word++;
 	bit = (unsigned int)__builtin_ctzll(block->map[word]);
@@ -145,7 +233,7 @@ void *tmem_frame_alloc(enum tmem_frame_use use, bool promised)
 	void *frame;
 
 	tmem_lock_acquire(&frames.lock);
-	frame = frame_take(use, promised);
+	frame = frame_take(use, use, promised);
 	tmem_lock_release(&frames.lock);
 	if (frame)
 		return frame;
@@ -153,9 +241,9 @@ void *tmem_frame_alloc(enum tmem_frame_use use, bool promised)
 	/* Whether it fetches one or not: other CPUs may take all of it, or give some back. */
 	(void)tmem_frame_fetch();
 	tmem_lock_acquire(&frames.lock);
-	frame = frame_take(use, promised);
+	frame = frame_take(use, use, promised);
 	if (!frame)
-		frame = frame_take(other, promised);
+		frame = frame_take(use, other, promised);
 	tmem_lock_release(&frames.lock);
 	return frame;
 }
@@ -200,6 +288,21 @@ void tmem_frame_free(void *frame, bool promise)
 	tmem_lock_release(&frames.lock);
 }
 
+bool tmem_frame_convert(const void *frame)
+{
+	bool done;
+
+	tmem_lock_acquire(&frames.lock);
+	done = number_take(block_of(frame));
+	tmem_lock_release(&frames.lock);
+	return done;
+}
+
+uint32_t tmem_frame_block_number(const void *frame)
+{
+	return block_of(frame)->number;
+}
+
 uint64_t tmem_frame_promise(uint64_t want)
 {
 	uint64_t count;
@@ -236,6 +339,7 @@ void tmem_frame_trim(void)
 	tmem_lock_acquire(&frames.lock);
 	if (frames.surplus) {
 		block = empty_pop();
+		number_give(block);
 		frames.nr_blocks--;
 		frames.nr_free -= TMEM_FRAMES_PER_BLOCK;
 		surplus_update();

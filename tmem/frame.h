@@ -82,6 +82,18 @@ bool tmem_frame_backlog(void);
 void tmem_frame_owner_set(void *frame, uint32_t owner);
 uint32_t tmem_frame_owner(const void *frame);
 
+/*
+ * Where blocks are whose frames hold cells, by the number that each got for it. A cell is known by
+ * 32 bits, its block's number and its own: see tmem/cell.h.
+ */
+extern char **tmem_frame_table;
+
+/* Make a frame that was taken for a page one for metadata. Returns whether it could be done. */
+bool tmem_frame_convert(const void *frame);
+
+/* The number of a metadata frame's block. Context: the frame is the caller's. */
+uint32_t tmem_frame_block_number(const void *frame);
+
 /* Blocks taken from the host, and frames in them that are free. */
 void tmem_frame_stats(uint64_t *blocks, uint64_t *frames_free);
 

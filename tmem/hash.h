@@ -29,6 +29,33 @@ static inline void tmem_hash_round(uint64_t v[4])
 	v[2] = tmem_rotate(v[2], 32);
 }
 
+/* The state in which hashing starts. */
+static inline void tmem_hash_start(const uint64_t seed[2], uint64_t v[4])
+{
+	v[0] = seed[0] ^ 0x736f6d6570736575ull;
+	v[1] = seed[1] ^ 0x646f72616e646f6dull;
+	v[2] = seed[0] ^ 0x6c7967656e657261ull;
+	v[3] = seed[1] ^ 0x7465646279746573ull;
+}
+
+static inline void tmem_hash_word(uint64_t v[4], uint64_t word)
+{
+	v[3] ^= word;
+	tmem_hash_round(v);
+	v[0] ^= word;
+}
+
+/* The hash of the @count words that went into @v. */
+static inline uint64_t tmem_hash_end(uint64_t v[4], unsigned int count)
+{
+	tmem_hash_word(v, (uint64_t)count * sizeof(uint64_t) << 56);
+	v[2] ^= 0xff;
+	tmem_hash_round(v);
+	tmem_hash_round(v);
+	tmem_hash_round(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
 /*
  * tmem_hash_words - hash @count words under the 128-bit key @seed
  *
@@ -37,29 +64,13 @@ static inline void tmem_hash_round(uint64_t v[4])
 static inline uint64_t tmem_hash_words(const uint64_t seed[2], const uint64_t *words,
 				       unsigned int count)
 {
-	uint64_t v[4] = {
-		seed[0] ^ 0x736f6d6570736575ull,
-		seed[1] ^ 0x646f72616e646f6dull,
-		seed[0] ^ 0x6c7967656e657261ull,
-		seed[1] ^ 0x7465646279746573ull,
-	};
-	uint64_t length = (uint64_t)count * sizeof(*words) << 56;
+	uint64_t v[4];
 	unsigned int i;
 
-	for (i = 0; i < count; i++) {
-		v[3] ^= words[i];
-		tmem_hash_round(v);
-		v[0] ^= words[i];
-	}
-	v[3] ^= length;
-	tmem_hash_round(v);
-	v[0] ^= length;
-
-	v[2] ^= 0xff;
-	tmem_hash_round(v);
-	tmem_hash_round(v);
-	tmem_hash_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+	tmem_hash_start(seed, v);
+	for (i = 0; i < count; i++)
+		tmem_hash_word(v, words[i]);
+	return tmem_hash_end(v, count);
 }
 
 #endif

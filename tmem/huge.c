@@ -172,7 +172,7 @@ static int64_t dead_drop(const struct huge *huge, struct head dead)
 		tmem_page_drop(page);
 		ret = 1;
 	}
-	tmem_lock_release(&shard->lock);
+	tmem_shard_unlock(shard);
 	return ret;
 }
 
@@ -197,11 +197,13 @@ static void head_kill(struct tmem_page *page, struct head *head)
 /* Make the head of a new construction. Returns 0 or the refusal. Context: shard lock held. */
 static int64_t head_make(const struct huge *huge, struct tmem_shard *shard, struct head *head)
 {
+	struct tmem_staged staged;
 	struct tmem_page *page;
 
 	if (tmem_client_frozen(huge->client))
 		return -TIDEPOOL_EFROZEN;
-	page = tmem_page_create(shard, huge->hash, &huge->head_key, zeroes);
+	tmem_content_stage_zero(&staged);
+	page = tmem_page_create(shard, huge->hash, &huge->head_key, &staged);
 	if (!page)
 		return -TIDEPOOL_ENOMEM;
 	tmem_index_grow(shard);
@@ -246,7 +248,7 @@ static int64_t put_claim(const struct huge *huge, uint64_t cookie, struct head *
 	} else {
 		ret = -TIDEPOOL_ENOSPC;
 	}
-	tmem_lock_release(&shard->lock);
+	tmem_shard_unlock(shard);
 	return ret;
 }
 
@@ -297,7 +299,7 @@ static int64_t put_settle(const struct huge *huge, struct head *head, int64_t er
 			tmem_page_renew(page);
 		ret = head->state == COMPLETE ? 0 : (int64_t)cookie_of(*head);
 	}
-	tmem_lock_release(&shard->lock);
+	tmem_shard_unlock(shard);
 	/* What lost its head meanwhile was put behind the back of who dropped the rest. */
 	if (ret == -TIDEPOOL_ENOSPC)
 		parts_drop(huge, claimed.generation, claimed.next);
@@ -335,9 +337,9 @@ int64_t tmem_huge_put(struct tmem_client *client, uint64_t pool, const struct tm
 	}
 	tmem_frame_trim();
 	if (ret == 0)
-		tmem_client_count(&client->counters.puts, 1);
+		tmem_client_count(client, TMEM_PUTS, 1);
 	else if (ret == -TIDEPOOL_ENOMEM || ret == -TIDEPOOL_ENOSPC || ret == -TIDEPOOL_EFROZEN)
-		tmem_client_count(&client->counters.refused, 1);
+		tmem_client_count(client, TMEM_REFUSED, 1);
 	return ret;
 }
 
@@ -364,7 +366,7 @@ static int64_t get_claim(const struct huge *huge, uint64_t cookie, struct head *
 	} else if (head->state != TAKEN || cookie != cookie_of(*head)) {
 		ret = -TIDEPOOL_ENOENT;
 	}
-	tmem_lock_release(&shard->lock);
+	tmem_shard_unlock(shard);
 	return ret;
 }
 
@@ -422,7 +424,7 @@ static int64_t get_settle(const struct huge *huge, struct head claimed, bool who
 			head_set(page, next);
 		ret = (int64_t)cookie_of(next);
 	}
-	tmem_lock_release(&shard->lock);
+	tmem_shard_unlock(shard);
 	return ret;
 }
 
@@ -440,9 +442,9 @@ int64_t tmem_huge_get(struct tmem_client *client, uint64_t pool, const struct tm
 		ret = get_settle(&huge, head, parts_get(&huge, head, data));
 	tmem_frame_trim();
 	if (ret == 0)
-		tmem_client_count(&client->counters.gets, 1);
+		tmem_client_count(client, TMEM_GETS, 1);
 	else if (ret == -TIDEPOOL_ENOENT)
-		tmem_client_count(&client->counters.misses, 1);
+		tmem_client_count(client, TMEM_MISSES, 1);
 	return ret;
 }
 
@@ -462,7 +464,7 @@ int64_t tmem_huge_flush(struct tmem_client *client, uint64_t pool, const struct 
 	page = head_find(&huge, shard, &head);
 	if (page)
 		head_kill(page, &head);
-	tmem_lock_release(&shard->lock);
+	tmem_shard_unlock(shard);
 	if (page)
 		ret = dead_drop(&huge, head);
 	if (ret == 1)

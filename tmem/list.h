@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Intrusive lists with a one-pointer head. A link costs two pointers and leaves its list without
- * knowing the head, which is what keeps a page's record at 64 bytes.
+ * knowing the head.
  */
 #ifndef TMEM_LIST_H
 #define TMEM_LIST_H
@@ -15,12 +15,6 @@ struct tmem_link {
 
 struct tmem_list {
 	struct tmem_link *first;
-};
-
-/* A list with a tail, oldest first. */
-struct tmem_queue {
-	struct tmem_list list;
-	struct tmem_link **tail; /* the last link's next; the head when empty */
 };
 
 /* The structure of @type that contains the link at @ptr as its @member. */
@@ -40,27 +34,6 @@ static inline void tmem_list_remove(struct tmem_link *link)
 	*link->pprev = link->next;
 	if (link->next)
 		link->next->pprev = link->pprev;
-}
-
-static inline void tmem_queue_init(struct tmem_queue *queue)
-{
-	queue->list.first = NULL;
-	queue->tail = &queue->list.first;
-}
-
-static inline void tmem_queue_append(struct tmem_queue *queue, struct tmem_link *link)
-{
-	link->next = NULL;
-	link->pprev = queue->tail;
-	*queue->tail = link;
-	queue->tail = &link->next;
-}
-
-static inline void tmem_queue_remove(struct tmem_queue *queue, struct tmem_link *link)
-{
-	if (!link->next)
-		queue->tail = link->pprev;
-	tmem_list_remove(link);
 }
 
 #endif

@@ -4,11 +4,11 @@
  * sections, whatever a guest does on the others.
  *
  * The store's locks, outermost first; whoever holds one may only take those below it:
- *   1. a shard's (tmem/pool.h): the pages of 1/16 of a pool's keys, their contents included. More
+ *   1. a lane's (tmem/client.h): 1/32 of a client's pages, their contents and order included. More
  *	than one are locked by tmem_get_all() alone, in the order of their addresses, and by
  *	eviction, which only tries the second;
- *   2. a client's (tmem/client.h): its charge, its metadata cells, its eviction order, its pools;
- *	a second client's is only tried, when a page of it is evicted for the first;
+ *   2. a client's: its charge, its metadata cells, its pools; another client's is only tried, when
+ *	a page of it is evicted for the first, and with it held its lanes' are only tried;
  *   3. the list of clients' (tmem/store.h): clients' locks are only tried below it;
  *   4. the frame allocator's (tmem/frame.c).
  */

@@ -2,9 +2,9 @@
 /*
  * The operations on pages and objects.
  *
- * Each operation on a page is one critical section of the shard that its key belongs to, copying
- * included. Coherence follows from that: whatever runs at once for a key runs in some order, and
- * no get sees half of a put.
+ * Each operation on a page is one critical section of the lane that its key belongs to, copying out
+ * included; what is put is copied before, to where nobody sees it. Coherence follows from that:
+ * whatever runs at once for a key runs in some order, and no get sees half of a put.
  */
 #include "tmem/client.h"
 #include "tmem/content.h"
@@ -18,15 +18,17 @@
  * Put a page under a key that holds one. This needs memory when the old page had no frame; without
  * any the old one goes, for the key must not return it again.
  */
-static int64_t page_replace(struct tmem_page *page, const void *data)
+static int64_t page_replace(struct tmem_page *page, struct tmem_staged *staged)
 {
-	if (!tmem_content_write(page, data)) {
-		tmem_page_drop(page);
-		return -TIDEPOOL_ENOSPC;
-	}
-	if (!tmem_page_shard(page)->pool->persistent)
-		tmem_page_renew(page);
-	return 0;
+	bool written;
+
+	tmem_page_hold(page);
+	written = tmem_content_write(page, staged);
+	tmem_page_unhold(page);
+	if (written)
+		return 0;
+	tmem_page_drop(page);
+	return -TIDEPOOL_ENOSPC;
 }
 
 /* Put a page of a frozen client: nothing is added, and what is to be replaced goes. */
@@ -40,18 +42,18 @@ static int64_t page_refuse(struct tmem_page *old)
 
 /* Put a page under a key that holds none. */
 static int64_t page_add(struct tmem_shard *shard, uint64_t hash, const struct tmem_key *key,
-			const void *data)
+			struct tmem_staged *staged)
 {
-	if (!tmem_page_create(shard, hash, key, data))
+	if (!tmem_page_create(shard, hash, key, staged))
 		return -TIDEPOOL_ENOMEM;
 	tmem_index_grow(shard);
 	return 0;
 }
 
-int64_t tmem_put_in(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
-		    const void *page, unsigned int access)
+static int64_t staged_put(struct tmem_client *client, uint64_t pool, uint64_t hash,
+			  const struct tmem_key *key, struct tmem_staged *staged,
+			  unsigned int access)
 {
-	uint64_t hash = tmem_index_hash_key(key);
 	struct tmem_page *old;
 	int64_t ret;
 	struct tmem_shard *shard = tmem_shard_lock(client, pool, hash, access, &ret);
@@ -62,8 +64,25 @@ int64_t tmem_put_in(struct tmem_client *client, uint64_t pool, const struct tmem
 	if (tmem_client_frozen(client))
 		ret = page_refuse(old);
 	else
-		ret = old ? page_replace(old, page) : page_add(shard, hash, key, page);
-	tmem_lock_release(&shard->lock);
+		ret = old ? page_replace(old, staged) : page_add(shard, hash, key, staged);
+	if (!(access & TMEM_HUGE))
+		tmem_call_count(client, shard, ret ? TMEM_REFUSED : TMEM_PUTS, 1);
+	tmem_shard_unlock(shard);
+	return ret;
+}
+
+int64_t tmem_put_in(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		    const void *page, unsigned int access)
+{
+	uint64_t hash = tmem_index_hash_key(key);
+	struct tmem_staged staged;
+	int64_t ret = tmem_shard_expect(client, pool, hash, access);
+
+	if (ret)
+		return ret;
+	tmem_content_stage(&staged, page);
+	ret = staged_put(client, pool, hash, key, &staged, access);
+	tmem_content_unstage(&staged);
 	return ret;
 }
 
@@ -79,10 +98,13 @@ int64_t tmem_get_in(struct tmem_client *client, uint64_t pool, const struct tmem
 		return ret;
 	found = tmem_index_find_page(shard, hash, key);
 	if (found) {
+		tmem_page_expect(found, shard->pool);
 		tmem_content_read(found, page);
-		tmem_page_got(found, shard->pool);
+		tmem_page_got(found, shard->pool, hash);
 	}
-	tmem_lock_release(&shard->lock);
+	if (!(access & TMEM_HUGE))
+		tmem_call_count(client, shard, found ? TMEM_GETS : TMEM_MISSES, 1);
+	tmem_shard_unlock(shard);
 	return found ? 0 : -TIDEPOOL_ENOENT;
 }
 
@@ -99,16 +121,10 @@ int64_t tmem_flush_in(struct tmem_client *client, uint64_t pool, const struct tm
 	found = tmem_index_find_page(shard, hash, key);
 	if (found) {
 		tmem_page_drop(found);
-		tmem_client_count(&shard->pool->client->counters.flushed, 1);
+		tmem_lane_count(shard->lane, TMEM_FLUSHED, 1);
 	}
-	tmem_lock_release(&shard->lock);
+	tmem_shard_unlock(shard);
 	return found ? 1 : 0;
-}
-
-/* Whether the pool was there: then the call counts, whatever came of it. */
-static bool is_answer(int64_t ret)
-{
-	return ret != -TIDEPOOL_ENODEV && ret != -TIDEPOOL_EPERM && ret != -TIDEPOOL_EINVAL;
 }
 
 int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
@@ -116,8 +132,6 @@ int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_ke
 {
 	int64_t ret = tmem_put_in(client, pool, key, page, TMEM_CHANGE);
 
-	if (is_answer(ret))
-		tmem_client_count(ret ? &client->counters.refused : &client->counters.puts, 1);
 	tmem_frame_trim();
 	return ret;
 }
@@ -126,8 +140,6 @@ int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_ke
 {
 	int64_t ret = tmem_get_in(client, pool, key, page, TMEM_LOOK);
 
-	if (is_answer(ret))
-		tmem_client_count(ret ? &client->counters.misses : &client->counters.gets, 1);
 	tmem_frame_trim();
 	return ret;
 }
@@ -147,16 +159,16 @@ int64_t tmem_flush_object(struct tmem_client *client, uint64_t pool, const uint6
 	int64_t ret = 0;
 
 	for (s = 0; s < TMEM_SHARDS && ret == 0; s++) {
-		struct tmem_object *object;
-		struct tmem_shard *shard = tmem_shard_lock(client, pool, s,
-							   TMEM_CHANGE | TMEM_ANY_ORDER, &ret);
+		uint32_t object;
+		struct tmem_shard *shard = tmem_shard_lock_nth(client, pool, s,
+							       TMEM_CHANGE | TMEM_ANY_ORDER, &ret);
 
 		if (!shard)
 			return ret;
 		object = tmem_index_find_object(shard, hash, oid);
-		if (object && !tmem_object_drop(object, &budget))
+		if (object && !tmem_object_drop(tmem_cell_at(object), &budget))
 			ret = -TIDEPOOL_EAGAIN;
-		tmem_lock_release(&shard->lock);
+		tmem_shard_unlock(shard);
 	}
 	tmem_frame_trim();
 	return ret;

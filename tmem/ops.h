@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Put, get and flush of one page for other parts of the store: not counted, nothing trimmed. */
+/* Put, get and flush of one page for other parts of the store: nothing trimmed, and
+ * parts of pages of 2 MiB are not counted. */
 #ifndef TMEM_OPS_H
 #define TMEM_OPS_H
 

@@ -1,267 +1,262 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "tmem/page.h"
 #include "tmem/content.h"
 #include "tmem/frame.h"
 #include "tmem/index.h"
-#include "tmem/page.h"
-#include "tmem/share.h"
+#include "tmem/order.h"
+#include "tmem/reserve.h"
 #include "tmem/store.h"
 
-/*
- * Pages that are evicted at most for one frame or record. One is enough but where pages without a
- * frame are the oldest, and give no more than the cells of their records, or where another CPU
- * snatches what became free.
- */
-#define RESERVE_TRIES 64
-
-/* Pages that eviction looks at, from the oldest, for one whose shard no other CPU is using. */
-#define EVICT_TRIES 8
-
-/*
- * Take a page out of everything and free its records. Returns the frame that this makes free,
- * still charged, or NULL: the page had none.
- * Context: its shard's and its client's lock held.
- */
-static void *page_unlink(struct tmem_page *page)
+static struct tmem_page *page_at(uint32_t number)
 {
-	struct tmem_object *object = page->object;
-	struct tmem_shard *shard = object->shard;
-	struct tmem_client *client = shard->pool->client;
-	const struct tmem_key key = {
-		.oid = {object->oid[0], object->oid[1], object->oid[2]},
-		.index = page->index,
-	};
-	void *frame = tmem_content_release(page);
-
-	tmem_index_remove_page(shard, tmem_index_hash_key(&key), page);
-	tmem_list_remove(&page->siblings);
-	if (!shard->pool->persistent)
-		tmem_queue_remove(&client->order, &page->order);
-	tmem_cell_free(client, page);
-	if (!object->pages.first) {
-		tmem_index_remove_object(shard, tmem_index_hash_oid(object->oid), object);
-		tmem_list_remove(&object->siblings);
-		tmem_cell_free(client, object);
-	}
-	tmem_client_count(&client->counters.held, UINT64_MAX); /* one less */
-	return frame;
+	return tmem_cell_at(number);
 }
 
-/*
- * Drop the ephemeral page that was put least recently. Returns whether there was one.
- * @frame: set to its frame, still charged, so that no other client can snatch it from the one who
- *	   paid for it with a page; NULL when it had none
- *
- * The order of locks is shard, then client; here the client's is held first, so another shard's
- * may only be tried. A page whose shard is in use is passed over.
- *
- * Context: client lock held, and @held's if it is not NULL.
- */
-static bool page_evict(struct tmem_client *client, struct tmem_shard *held, void **frame)
+static struct tmem_object *object_at(uint32_t number)
 {
-	struct tmem_link *link = client->order.list.first;
-	unsigned int tries;
-
-	for (tries = 0; link && tries < EVICT_TRIES; tries++, link = link->next) {
-		struct tmem_page *page = tmem_list_entry(link, struct tmem_page, order);
-		struct tmem_shard *shard = tmem_page_shard(page);
-
-		if (shard != held && !tmem_lock_try(&shard->lock))
-			continue;
-		*frame = page_unlink(page);
-		if (shard != held)
-			tmem_lock_release(&shard->lock);
-		tmem_client_count(&client->counters.evicted, 1);
-		return true;
-	}
-	return false;
+	return tmem_cell_at(number);
 }
 
-/*
- * Drop a page of another client. Its frame becomes free, and is not handed over: what the other
- * has been promised is settled by that, and whoever else takes the frame is as entitled to it.
- * Context: as tmem_frame_reserve().
- */
-static bool other_evict(struct tmem_client *client, bool insists, void **frame)
+static bool oid_equal(const uint64_t a[3], const uint64_t b[3])
 {
-	struct tmem_client *victim = tmem_share_victim(client, insists);
-	bool evicted;
-
-	if (!victim)
-		return false;
-	evicted = page_evict(victim, NULL, frame);
-	if (evicted && *frame)
-		tmem_client_frame_free(victim, *frame);
-	tmem_lock_release(&victim->lock);
-	*frame = NULL;
-	return evicted;
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
 }
 
-/*
- * Make room for @client: at its cap, by a page of its own; when the host has no more memory, by
- * the page of whoever is furthest above its share. Returns whether a page went, and @frame as
- * page_evict() does. Context: as tmem_frame_reserve().
- */
-static bool page_reclaim(struct tmem_client *client, struct tmem_shard *held, void **frame)
-{
-	bool insists = !held || held->pool->persistent;
+/* ---- objects --------------------------------------------------------------------------------- */
 
-	if (client->charged >= client->cap)
-		return page_evict(client, held, frame);
-	return other_evict(client, false, frame) || page_evict(client, held, frame) ||
-	       (insists && other_evict(client, true, frame));
+static void object_link(struct tmem_shard *shard, struct tmem_object *object, uint32_t number)
+{
+	object->prev = 0;
+	object->next = shard->objects;
+	if (shard->objects)
+		object_at(shard->objects)->prev = number;
+	shard->objects = number;
 }
 
-void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
-			 struct tmem_shard *held)
+static void object_unlink(struct tmem_shard *shard, struct tmem_object *object, uint32_t number)
 {
-	unsigned int tries;
-
-	for (tries = 0; tries < RESERVE_TRIES; tries++) {
-		void *frame = tmem_client_frame_alloc(client, use);
-
-		if (frame || !page_reclaim(client, held, &frame) || frame)
-			return frame;
-	}
-	return NULL;
+	if (object->prev)
+		object_at(object->prev)->next = object->next;
+	else
+		shard->objects = object->next;
+	if (object->next)
+		object_at(object->next)->prev = object->prev;
+	if (shard->recent == number)
+		shard->recent = 0;
 }
 
-/* Take a cell, at the price of an ephemeral page if need be. Context: as tmem_frame_reserve(). */
-static void *cell_reserve(struct tmem_client *client, struct tmem_shard *held)
+/* The object that was looked up last is most often the next one as well. */
+static uint32_t object_find(const struct tmem_shard *shard, uint64_t hash, const uint64_t oid[3])
 {
-	unsigned int tries;
-
-	for (tries = 0; tries < RESERVE_TRIES; tries++) {
-		void *frame, *cell = tmem_cell_alloc(client);
-
-		if (cell)
-			return cell;
-		if (!page_reclaim(client, held, &frame))
-			return NULL;
-		if (frame)
-			tmem_client_frame_free(client, frame);
-	}
-	return NULL;
+	if (shard->recent && oid_equal(object_at(shard->recent)->oid, oid))
+		return shard->recent;
+	return tmem_index_find_object(shard, hash, oid);
 }
 
-/* Find the key's object in the shard, or make it. Context: shard and client lock held. */
-static struct tmem_object *object_get(struct tmem_shard *shard, const uint64_t oid[3])
+/* Find the key's object in the shard, or make it. Returns its number or 0. */
+static uint32_t object_get(struct tmem_shard *shard, const uint64_t oid[3])
 {
 	uint64_t hash = tmem_index_hash_oid(oid);
-	struct tmem_object *object = tmem_index_find_object(shard, hash, oid);
+	uint32_t number = object_find(shard, hash, oid);
+	struct tmem_object *object;
 
-	if (object)
-		return object;
-	object = cell_reserve(shard->pool->client, shard);
-	if (!object)
-		return NULL;
-	object->shard = shard;
-	object->pages.first = NULL;
-	__builtin_memcpy(object->oid, oid, sizeof(object->oid));
-	tmem_list_push(&shard->objects, &object->siblings);
-	tmem_index_add_object(shard, hash, object);
-	return object;
+	if (!number) {
+		number = tmem_cell_reserve(shard);
+		if (!number)
+			return 0;
+		object = object_at(number);
+		__builtin_memset(object, 0, sizeof(*object));
+		__builtin_memcpy(object->oid, oid, sizeof(object->oid));
+		object->home = shard->home;
+		if (!tmem_index_add(shard, hash, number, NULL)) {
+			tmem_cells_free(shard->pool->client, &number, 1);
+			return 0;
+		}
+		object_link(shard, object, number);
+	}
+	shard->recent = number;
+	return number;
 }
 
-/*
- * Make a page with its records; @content, or a frame of any content if that is 0.
- * Context: shard and client lock held.
- */
-static struct tmem_page *page_make(struct tmem_shard *shard, uint64_t hash,
-				   const struct tmem_key *key, uint64_t content)
+static void remains_add(struct tmem_remains *remains, uint32_t number)
 {
-	struct tmem_client *client = shard->pool->client;
-	struct tmem_page *page;
-	void *frame = NULL;
+	if (number)
+		remains->cells[remains->nr_cells++] = number;
+}
 
-	/* The object last: what is reserved before may evict its last page, and so itself. */
-	if (!content) {
-		frame = tmem_frame_reserve(client, TMEM_FRAME_PAGE, shard);
-		if (!frame)
-			return NULL;
-		content = (uintptr_t)frame;
+/* Drop an object that has no page left. */
+static void object_drop(struct tmem_shard *shard, uint32_t number, struct tmem_remains *remains)
+{
+	struct tmem_object *object = object_at(number);
+
+	remains_add(remains,
+		    tmem_index_remove(shard, tmem_index_hash_oid(object->oid), number, false));
+	object_unlink(shard, object, number);
+	remains_add(remains, number);
+}
+
+/* ---- pages ----------------------------------------------------------------------------------- */
+
+static void sibling_link(struct tmem_page *page, uint32_t number)
+{
+	struct tmem_object *object = object_at(page->object);
+
+	page->prev = 0;
+	page->next = object->pages;
+	if (object->pages)
+		page_at(object->pages)->prev = number;
+	object->pages = number;
+}
+
+/* Drops the object with its last page. */
+static void sibling_unlink(struct tmem_shard *shard, struct tmem_page *page,
+			   struct tmem_remains *remains)
+{
+	if (page->next)
+		page_at(page->next)->prev = page->prev;
+	if (page->prev) {
+		page_at(page->prev)->next = page->next;
+		return;
 	}
-	page = cell_reserve(client, shard);
-	if (!page)
-		goto free_frame;
-	page->object = object_get(shard, key->oid);
-	if (!page->object)
-		goto free_cell;
+	object_at(page->object)->pages = page->next;
+	if (!page->next)
+		object_drop(shard, page->object, remains);
+}
 
-	page->content = content;
-	page->index = key->index;
-	tmem_list_push(&page->object->pages, &page->siblings);
+void tmem_page_unlink(struct tmem_page *page, uint32_t number, uint64_t hash, bool returns,
+		      struct tmem_remains *remains)
+{
+	struct tmem_shard *shard = tmem_page_shard(page);
+
+	if (shard->lane->ahead == number)
+		shard->lane->ahead = 0;
+	remains->frame = tmem_content_release(page);
+	remains->nr_cells = 0;
+	remains_add(remains, number);
+	remains_add(remains, tmem_index_remove(shard, hash, number, returns));
 	if (!shard->pool->persistent)
-		tmem_queue_append(&client->order, &page->order);
-	tmem_index_add_page(shard, hash, page);
-	tmem_client_count(&client->counters.held, 1);
-	return page;
+		tmem_order_remove(shard->lane, page);
+	sibling_unlink(shard, page, remains);
+	tmem_lane_count(shard->lane, TMEM_HELD, UINT64_MAX); /* one less */
+}
 
-free_cell:
-	tmem_cell_free(client, page);
-free_frame:
-	if (frame)
-		tmem_client_frame_free(client, frame);
-	return NULL;
+/* Make the record of a page, in its object and in the index. Returns its number or 0. */
+static uint32_t record_make(struct tmem_shard *shard, uint64_t hash, const struct tmem_key *key,
+			    bool *proved)
+{
+	struct tmem_remains remains = {.nr_cells = 0};
+	uint32_t number = tmem_cell_reserve(shard);
+	struct tmem_page *page;
+
+	if (!number)
+		return 0;
+	page = page_at(number);
+	/* From here on what is reserved may evict pages, but not the object's last one: this. */
+	page->object = object_get(shard, key->oid);
+	if (page->object) {
+		__builtin_memcpy(page->oid, key->oid, sizeof(page->oid));
+		page->index = key->index;
+		page->home = shard->home;
+		sibling_link(page, number);
+		if (tmem_index_add(shard, hash, number, proved))
+			return number;
+		sibling_unlink(shard, page, &remains);
+	}
+	remains_add(&remains, number);
+	tmem_cells_free(shard->pool->client, remains.cells, remains.nr_cells);
+	return 0;
 }
 
 struct tmem_page *tmem_page_create(struct tmem_shard *shard, uint64_t hash,
-				   const struct tmem_key *key, const void *src)
+				   const struct tmem_key *key, struct tmem_staged *staged)
 {
-	struct tmem_client *client = shard->pool->client;
-	uint64_t content = tmem_content_scan(src);
 	struct tmem_page *page;
+	bool proved = false;
+	uint32_t number;
 
-	tmem_lock_acquire(&client->lock);
-	page = page_make(shard, hash, key, content);
-	tmem_lock_release(&client->lock);
-	/* In no other CPU's reach yet: the shard is locked, and eviction passes it over. */
-	if (page && !content)
-		(void)tmem_store.host.page_put((void *)(uintptr_t)page->content, src);
+	if (!tmem_content_admit(shard, staged))
+		return NULL;
+	number = record_make(shard, hash, key, &proved);
+	if (!number) {
+		tmem_content_dismiss(shard, staged);
+		return NULL;
+	}
+	page = page_at(number);
+	page->content = staged->content;
+	if (!shard->pool->persistent)
+		tmem_order_add(shard->lane, page, number, proved);
+	tmem_lane_count(shard->lane, TMEM_HELD, 1);
 	return page;
+}
+
+void tmem_page_hold(struct tmem_page *page)
+{
+	struct tmem_shard *shard = tmem_page_shard(page);
+
+	if (!shard->pool->persistent)
+		tmem_order_remove(shard->lane, page);
+}
+
+void tmem_page_unhold(struct tmem_page *page)
+{
+	struct tmem_shard *shard = tmem_page_shard(page);
+
+	if (!shard->pool->persistent)
+		tmem_order_add(shard->lane, page, tmem_cell_number(page), true);
 }
 
 void tmem_page_renew(struct tmem_page *page)
 {
-	struct tmem_client *client = tmem_page_shard(page)->pool->client;
+	tmem_page_hold(page);
+	tmem_page_unhold(page);
+}
 
-	tmem_lock_acquire(&client->lock);
-	tmem_queue_remove(&client->order, &page->order);
-	tmem_queue_append(&client->order, &page->order);
-	tmem_lock_release(&client->lock);
+static void page_remove(struct tmem_page *page, uint64_t hash, bool returns)
+{
+	struct tmem_client *client = tmem_page_shard(page)->pool->client;
+	struct tmem_remains remains;
+
+	tmem_page_unlink(page, tmem_cell_number(page), hash, returns, &remains);
+	tmem_remains_free(client, &remains);
 }
 
 void tmem_page_drop(struct tmem_page *page)
 {
-	struct tmem_client *client = tmem_page_shard(page)->pool->client;
-
-	void *frame;
-
-	tmem_lock_acquire(&client->lock);
-	frame = page_unlink(page);
-	if (frame)
-		tmem_client_frame_free(client, frame);
-	tmem_lock_release(&client->lock);
+	page_remove(page, tmem_index_hash_page(page), false);
 }
 
-void tmem_page_got(struct tmem_page *page, const struct tmem_pool *pool)
+void tmem_page_got(struct tmem_page *page, const struct tmem_pool *pool, uint64_t hash)
 {
 	if (!tmem_pool_keeps(pool))
-		tmem_page_drop(page);
+		page_remove(page, hash, true);
 	else if (!pool->persistent)
 		tmem_page_renew(page);
 }
 
+void tmem_page_expect(const struct tmem_page *page, const struct tmem_pool *pool)
+{
+	if (pool->persistent)
+		return;
+	tmem_cell_expect(page->next);
+	tmem_cell_expect(page->prev);
+	tmem_cell_expect(page->object);
+	tmem_cell_expect(page->newer);
+	tmem_cell_expect(page->older);
+	__builtin_prefetch((const void *)((uintptr_t)page & ~(uintptr_t)(TMEM_PAGE_SIZE - 1)), 1);
+}
+
 bool tmem_object_drop(struct tmem_object *object, unsigned int *budget)
 {
-	struct tmem_client *client = object->shard->pool->client;
+	struct tmem_lane *lane = tmem_home_shard(object->home)->lane;
 	bool last = false;
 
 	while (!last && *budget > 0) {
-		struct tmem_link *link = object->pages.first;
+		struct tmem_page *page = page_at(object->pages);
 
-		last = !link->next; /* then the object goes with the page */
-		tmem_page_drop(tmem_list_entry(link, struct tmem_page, siblings));
-		tmem_client_count(&client->counters.flushed, 1);
+		last = !page->next; /* then the object goes with the page */
+		tmem_cell_expect(page->next);
+		tmem_page_drop(page);
+		tmem_lane_count(lane, TMEM_FLUSHED, 1);
 		*budget = tmem_frame_backlog() ? 0 : *budget - 1;
 	}
 	return last;

@@ -10,6 +10,7 @@
 #include "tmem/index.h"
 #include "tmem/page.h"
 #include "tmem/pool.h"
+#include "tmem/reserve.h"
 #include "tmem/shared.h"
 
 #define FLAGS_KNOWN                                                                                \
@@ -39,8 +40,8 @@ int64_t tmem_pool_access(struct tmem_client *client, uint64_t id, unsigned int a
 	return grant && !grant->write && access & TMEM_CHANGE ? -TIDEPOOL_EPERM : 0;
 }
 
-struct tmem_shard *tmem_shard_lock(struct tmem_client *client, uint64_t id, uint64_t hash,
-				   unsigned int access, int64_t *error)
+struct tmem_shard *tmem_shard_lock_nth(struct tmem_client *client, uint64_t id, unsigned int n,
+				       unsigned int access, int64_t *error)
 {
 	struct tmem_pool *pool;
 	struct tmem_shard *shard;
@@ -48,16 +49,50 @@ struct tmem_shard *tmem_shard_lock(struct tmem_client *client, uint64_t id, uint
 	*error = tmem_pool_access(client, id, access, &pool);
 	if (*error)
 		return NULL;
-	shard = &pool->shards[hash % TMEM_SHARDS];
-	tmem_lock_acquire(&shard->lock);
+	shard = &pool->shards[n];
+	tmem_lock_acquire(&shard->lane->lock);
 	if (!shard->open)
 		*error = -TIDEPOOL_ENODEV;
 	else if (!(access & TMEM_ANY_ORDER) && pool->huge != !!(access & TMEM_HUGE))
 		*error = -TIDEPOOL_EINVAL;
 	else
 		return shard;
-	tmem_lock_release(&shard->lock);
+	tmem_lock_release(&shard->lane->lock);
 	return NULL;
+}
+
+struct tmem_shard *tmem_shard_lock(struct tmem_client *client, uint64_t id, uint64_t hash,
+				   unsigned int access, int64_t *error)
+{
+	return tmem_shard_lock_nth(client, id, tmem_index_shard(hash), access, error);
+}
+
+void tmem_shard_unlock(struct tmem_shard *shard)
+{
+	struct tmem_lane *lane = shard->lane;
+
+	if (lane->nr_spares > 0)
+		tmem_spares_free(shard->pool->client, lane);
+	tmem_lock_release(&lane->lock);
+}
+
+int64_t tmem_shard_expect(struct tmem_client *client, uint64_t id, uint64_t hash,
+			  unsigned int access)
+{
+	int64_t error;
+	struct tmem_shard *shard = tmem_shard_lock(client, id, hash, access, &error);
+	struct tmem_lane *lane;
+
+	if (!shard)
+		return error;
+	lane = shard->lane;
+	tmem_index_expect(shard, hash);
+	tmem_cell_expect(shard->recent);
+	tmem_cell_expect(lane->ahead);
+	tmem_cell_expect(lane->probation.newest);
+	__builtin_prefetch(&shard->pool->client->lanes[lane->rival]);
+	tmem_lock_release(&lane->lock);
+	return 0;
 }
 
 static int64_t flags_check(uint64_t flags)
@@ -73,7 +108,7 @@ static int64_t flags_check(uint64_t flags)
 	return 0;
 }
 
-/* Take the frames of an index, all or none. Context: client lock held. */
+/* Take the frames of an index, all or none. */
 static bool index_reserve(struct tmem_client *client, void *frames[TMEM_INDEX_FRAMES])
 {
 	unsigned int i;
@@ -85,8 +120,10 @@ static bool index_reserve(struct tmem_client *client, void *frames[TMEM_INDEX_FR
 	}
 	return true;
 undo:
+	tmem_lock_acquire(&client->lock);
 	while (i-- > 0)
 		tmem_client_frame_free(client, frames[i]);
+	tmem_lock_release(&client->lock);
 	return false;
 }
 
@@ -101,27 +138,51 @@ int64_t tmem_pool_free_id(struct tmem_client *client)
 	return -TIDEPOOL_ENOMEM;
 }
 
-/*
- * Find the lowest free id and the frame for its pool, which is made when there never was one.
- * Returns the id or -TIDEPOOL_ENOMEM. Context: client lock held.
- */
-static int64_t id_reserve(struct tmem_client *client)
+static void pool_init(struct tmem_pool *pool, struct tmem_client *client)
 {
-	int64_t id = tmem_pool_free_id(client);
-	struct tmem_pool *pool;
 	unsigned int s;
 
-	if (id < 0 || client->pools[id])
-		return id;
-
-	pool = tmem_frame_reserve(client, TMEM_FRAME_METADATA, NULL);
-	if (!pool)
-		return -TIDEPOOL_ENOMEM;
 	__builtin_memset(pool, 0, sizeof(*pool));
 	pool->client = client;
-	for (s = 0; s < TMEM_SHARDS; s++)
+	for (s = 0; s < TMEM_SHARDS; s++) {
 		pool->shards[s].pool = pool;
-	__atomic_store_n(&client->pools[id], pool, __ATOMIC_RELEASE);
+		pool->shards[s].lane = &client->lanes[s];
+		pool->shards[s].home = tmem_cell_of_frame(pool) | s;
+	}
+}
+
+/*
+ * Claim the lowest free id for a pool that is being created. Its frame is made when there never was
+ * one. Returns the id or -TIDEPOOL_ENOMEM.
+ */
+static int64_t id_claim(struct tmem_client *client)
+{
+	struct tmem_pool *frame = NULL;
+	int64_t id;
+
+	tmem_lock_acquire(&client->lock);
+	id = tmem_pool_free_id(client);
+	/* Eviction needs the lock to be open: the id may be another then. */
+	if (id >= 0 && !client->pools[id]) {
+		tmem_lock_release(&client->lock);
+		frame = tmem_frame_reserve(client, TMEM_FRAME_METADATA, NULL);
+		tmem_lock_acquire(&client->lock);
+		id = frame ? tmem_pool_free_id(client) : -TIDEPOOL_ENOMEM;
+	}
+	if (id >= 0 && !client->pools[id] && frame) {
+		pool_init(frame, client);
+		__atomic_store_n(&client->pools[id], frame, __ATOMIC_RELEASE);
+		frame = NULL;
+	}
+	if (id >= 0 && !client->pools[id]) /* another CPU took the one that was there */
+		id = -TIDEPOOL_ENOMEM;
+	if (id >= 0) {
+		client->pools[id]->state = TMEM_POOL_CREATED;
+		client->pools[id]->busy = true;
+	}
+	if (frame)
+		tmem_client_frame_free(client, frame);
+	tmem_lock_release(&client->lock);
 	return id;
 }
 
@@ -132,15 +193,18 @@ static void shards_set_open(struct tmem_pool *pool, bool open)
 	for (s = 0; s < TMEM_SHARDS; s++) {
 		struct tmem_shard *shard = &pool->shards[s];
 
-		tmem_lock_acquire(&shard->lock);
+		tmem_lock_acquire(&shard->lane->lock);
 		shard->open = open;
-		tmem_lock_release(&shard->lock);
+		tmem_lock_release(&shard->lane->lock);
 	}
 }
 
-static void busy_clear(struct tmem_pool *pool)
+/* What comes next for a pool that this CPU was busy with. */
+static void busy_end(struct tmem_pool *pool, enum tmem_pool_state state)
 {
 	tmem_lock_acquire(&pool->client->lock);
+	pool->client->open_pools += state == TMEM_POOL_OPEN && pool->state != TMEM_POOL_OPEN;
+	pool->state = state;
 	pool->busy = false;
 	tmem_lock_release(&pool->client->lock);
 }
@@ -148,7 +212,7 @@ static void busy_clear(struct tmem_pool *pool)
 int64_t tmem_pool_create(struct tmem_client *client, uint64_t flags, const uint64_t uuid[2])
 {
 	void *frames[TMEM_INDEX_FRAMES];
-	struct tmem_pool *pool = NULL;
+	struct tmem_pool *pool;
 	int64_t id = flags_check(flags);
 
 	if (id < 0)
@@ -158,23 +222,13 @@ int64_t tmem_pool_create(struct tmem_client *client, uint64_t flags, const uint6
 	if (tmem_client_frozen(client))
 		return -TIDEPOOL_EFROZEN;
 
-	tmem_lock_acquire(&client->lock);
-	id = id_reserve(client);
-	if (id >= 0) {
-		if (index_reserve(client, frames)) {
-			pool = client->pools[id];
-			pool->state = TMEM_POOL_OPEN;
-			pool->busy = true;
-			client->open_pools++;
-		} else {
-			id = -TIDEPOOL_ENOMEM;
-		}
-	}
-	tmem_lock_release(&client->lock);
-
 	/* Nobody else takes the id, and a destroy by another CPU is put off, until it is complete.
 	 */
-	if (pool) {
+	id = id_claim(client);
+	if (id < 0)
+		return id;
+	pool = client->pools[id];
+	if (index_reserve(client, frames)) {
 		tmem_index_init(pool, frames);
 		pool->persistent = flags & TIDEPOOL_POOL_PERSISTENT;
 		__atomic_store_n(&pool->huge, (flags & TIDEPOOL_POOL_ORDER_MASK) != 0,
@@ -183,7 +237,10 @@ int64_t tmem_pool_create(struct tmem_client *client, uint64_t flags, const uint6
 		pool->uuid[0] = uuid[0];
 		pool->uuid[1] = uuid[1];
 		shards_set_open(pool, true);
-		busy_clear(pool);
+		busy_end(pool, TMEM_POOL_OPEN);
+	} else {
+		busy_end(pool, TMEM_POOL_FREE);
+		id = -TIDEPOOL_ENOMEM;
 	}
 	tmem_frame_trim();
 	return id;
@@ -198,12 +255,10 @@ static bool shards_drain(struct tmem_pool *pool, unsigned int *budget)
 	for (s = 0; empty && s < TMEM_SHARDS; s++) {
 		struct tmem_shard *shard = &pool->shards[s];
 
-		tmem_lock_acquire(&shard->lock);
-		while (empty && shard->objects.first)
-			empty = tmem_object_drop(
-				tmem_list_entry(shard->objects.first, struct tmem_object, siblings),
-				budget);
-		tmem_lock_release(&shard->lock);
+		tmem_lock_acquire(&shard->lane->lock);
+		while (empty && shard->objects)
+			empty = tmem_object_drop(tmem_cell_at(shard->objects), budget);
+		tmem_lock_release(&shard->lane->lock);
 	}
 	return empty;
 }
@@ -259,7 +314,9 @@ int64_t tmem_pool_destroy(struct tmem_client *client, uint64_t id)
 		return -TIDEPOOL_EAGAIN;
 
 	done = tmem_pool_release(pool, &budget);
-	busy_clear(pool);
+	tmem_lock_acquire(&client->lock);
+	pool->busy = false;
+	tmem_lock_release(&client->lock);
 	tmem_frame_trim();
 	return done ? 0 : -TIDEPOOL_EAGAIN;
 }

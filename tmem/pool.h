@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A pool and its shards. Each key of a pool belongs to one of 16 shards, by its hash; a shard has
- * its own lock and its own part of the index, so that the CPUs of one guest seldom meet.
+ * A pool and its shards. Each key of a pool belongs to one of 32 shards, by its hash: the part of
+ * the pool that is in a lane of its client (tmem/client.h), and under that lane's lock.
  *
- * An object's pages lie in many shards, and in each of them has the object a record. So an
- * operation on a page needs one shard's lock, one on an object visits all shards in turn.
+ * Up to 64 neighbouring pages of an object are in one shard; a larger object's lie in many, and in
+ * each of them has the object a record. So an operation on a page needs one lock, one on an object
+ * visits all shards in turn.
  */
 #ifndef TMEM_POOL_H
 #define TMEM_POOL_H
@@ -12,40 +13,35 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tmem/list.h"
-#include "tmem/lock.h"
+#include "tmem/client.h"
 #include "tmem/tmem.h"
 
-struct tmem_client;
 struct tmem_directory;
 struct tmem_pool;
 
-#define TMEM_SHARD_BITS 4u
-#define TMEM_SHARDS	(1u << TMEM_SHARD_BITS)
+#define TMEM_SHARDS TMEM_LANES
 
-/* One cache line. */
+/* One cache line. Protected by its lane's lock. */
 struct tmem_shard {
-	/*
-	 * Protects the shard, its part of the index, the records in it but struct tmem_page.order,
-	 * and the contents of its pages: each operation on a key is one critical section, which
-	 * is what makes it atomic towards all others. Taken first.
-	 */
-	struct tmem_lock lock;
-	bool open;		  /* the pool exists; checked after the lock is taken */
-	struct tmem_pool *pool;	  /* constant */
-	struct tmem_list objects; /* struct tmem_object.siblings */
-	uint64_t pages;		  /* in this shard */
-	uint64_t buckets;	  /* of the index: tmem/index.h */
+	struct tmem_pool *pool; /* constant */
+	struct tmem_lane *lane; /* constant; of the pool's client */
+	uint32_t home;		/* constant; for the records: see struct tmem_page */
+	uint32_t objects;	/* the first one's cell, 0: none */
+	uint32_t recent;	/* the object that was put to last, or 0 */
+	bool open;		/* the pool exists; checked after the lock is taken */
+	uint64_t entries;	/* pages and objects in this shard */
+	uint64_t buckets;	/* of the index: tmem/index.h */
 } __attribute__((aligned(64)));
 
 enum tmem_pool_state {
-	TMEM_POOL_FREE, /* no such pool; its frame waits for the next one */
+	TMEM_POOL_FREE,	   /* no such pool; its frame waits for the next one */
+	TMEM_POOL_CREATED, /* its number is taken */
 	TMEM_POOL_OPEN,
 	TMEM_POOL_DYING, /* destroyed, not yet empty */
 };
 
-/* Directories of the index. Each names 512 frames of 256 buckets: 2^25 buckets in all. */
-#define TMEM_DIRECTORIES 256u
+/* Directories of the index. Each names 512 frames of 64 buckets: 2^22 buckets in all. */
+#define TMEM_DIRECTORIES 128u
 
 /* One frame. */
 struct tmem_pool {
@@ -93,15 +89,42 @@ int64_t tmem_pool_access(struct tmem_client *client, uint64_t id, unsigned int a
 			 struct tmem_pool **pool);
 
 /*
- * tmem_shard_lock - find a pool by its number and lock the shard of a hash in it
+ * tmem_shard_lock - find a pool by its number and lock the lane of a hash in it
  * @access: enum tmem_access
  * @error: set where nothing is locked: -TIDEPOOL_ENODEV, -TIDEPOOL_EPERM, or -TIDEPOOL_EINVAL for a
  *	   pool of the other order; else 0
  *
- * Returns the shard, to be unlocked by the caller, or NULL. Context: no shard's lock held.
+ * Returns the shard, to be unlocked by the caller, or NULL. Context: no lane's lock held.
  */
 struct tmem_shard *tmem_shard_lock(struct tmem_client *client, uint64_t id, uint64_t hash,
 				   unsigned int access, int64_t *error);
+
+/* The same for shard @n of the pool. */
+struct tmem_shard *tmem_shard_lock_nth(struct tmem_client *client, uint64_t id, unsigned int n,
+				       unsigned int access, int64_t *error);
+
+void tmem_shard_unlock(struct tmem_shard *shard);
+
+/*
+ * tmem_shard_expect - bring near what a put of a key will look at and write to
+ *
+ * Returns 0, or the error as tmem_shard_lock(); either may change at any time.
+ */
+int64_t tmem_shard_expect(struct tmem_client *client, uint64_t id, uint64_t hash,
+			  unsigned int access);
+
+/*
+ * tmem_call_count - count a call for the client that made it
+ * @shard: that it was about, with its lane locked; of a shared pool it is another client's
+ */
+static inline void tmem_call_count(struct tmem_client *who, struct tmem_shard *shard,
+				   enum tmem_event event, uint64_t n)
+{
+	if (shard->pool->client == who)
+		tmem_lane_count(shard->lane, event, n);
+	else
+		tmem_client_count(who, event, n);
+}
 
 /* Whether a get leaves the page where it is. Context: a shard of the pool locked, and open. */
 static inline bool tmem_pool_keeps(const struct tmem_pool *pool)

@@ -27,10 +27,10 @@ struct range {
 
 static void page_drop(struct tmem_page *page, struct range *range)
 {
-	struct tmem_client *client = tmem_page_shard(page)->pool->client;
+	struct tmem_lane *lane = tmem_page_shard(page)->lane;
 
 	tmem_page_drop(page);
-	tmem_client_count(&client->counters.flushed, 1);
+	tmem_lane_count(lane, TMEM_FLUSHED, 1);
 	range->drops = range->drops == 0 || tmem_frame_backlog() ? 0 : range->drops - 1;
 }
 
@@ -38,14 +38,15 @@ static void page_drop(struct tmem_page *page, struct range *range)
  * Look at an object's pages in one shard, as far as the step goes. Returns whether none in the
  * range is left. The object may be gone. Context: the shard's lock held.
  */
-static bool object_walk(struct tmem_object *object, struct range *range)
+static bool object_walk(const struct tmem_object *object, struct range *range)
 {
-	struct tmem_link *link = object->pages.first, *next;
+	uint32_t number = object->pages, next;
 
-	for (; link; link = next) {
-		struct tmem_page *page = tmem_list_entry(link, struct tmem_page, siblings);
+	for (; number; number = next) {
+		struct tmem_page *page = tmem_cell_at(number);
 
-		next = link->next; /* NULL if the object goes with this page */
+		next = page->next; /* 0 if the object goes with this page */
+		tmem_cell_expect(next);
 		if (range->visits == 0 || range->drops == 0)
 			return false;
 		range->visits--;
@@ -63,16 +64,17 @@ static int64_t walk(struct tmem_client *client, uint64_t pool, struct range *ran
 	unsigned int s;
 
 	for (s = 0; s < TMEM_SHARDS && done; s++) {
-		struct tmem_object *object;
+		uint32_t object;
 		int64_t error;
-		struct tmem_shard *shard = tmem_shard_lock(client, pool, s, TMEM_CHANGE, &error);
+		struct tmem_shard *shard = tmem_shard_lock_nth(client, pool, s, TMEM_CHANGE,
+							       &error);
 
 		if (!shard)
 			return error;
 		object = tmem_index_find_object(shard, hash, range->oid);
 		if (object)
-			done = object_walk(object, range);
-		tmem_lock_release(&shard->lock);
+			done = object_walk(tmem_cell_at(object), range);
+		tmem_shard_unlock(shard);
 	}
 	return done;
 }
@@ -97,7 +99,7 @@ static int64_t look_up(struct tmem_client *client, uint64_t pool, struct range *
 		page = tmem_index_find_page(shard, hash, &key);
 		if (page)
 			page_drop(page, range);
-		tmem_lock_release(&shard->lock);
+		tmem_shard_unlock(shard);
 		key.index++;
 		n++;
 	} while (n < range->count && n < LOOKUPS && range->drops > 0);

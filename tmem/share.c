@@ -42,7 +42,7 @@ struct tmem_client *tmem_share_victim(struct tmem_client *client, bool insists)
 		if (!tmem_lock_try(&other->lock))
 			continue;
 		/* Again, now that it stands still. */
-		if (other->order.list.first && further_above(share_of(other, 0), most)) {
+		if (further_above(share_of(other, 0), most) && tmem_client_has_ephemeral(other)) {
 			if (victim)
 				tmem_lock_release(&victim->lock);
 			victim = other;

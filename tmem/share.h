@@ -20,9 +20,9 @@ struct tmem_client;
  *	     share than @client would then be
  *
  * Looks at each client once: there are as many as guests are configured. One whose lock is taken
- * is passed over. Returns it locked, to be unlocked by the caller, or NULL. That it has a page, and
- * is above its reserve, holds; that the page can be had does not.
- * Context: @client's lock held.
+ * is passed over. Returns it locked, to be unlocked by the caller, or NULL. That it is above its
+ * reserve holds; that it has a page, and one that can be had, did so a moment ago.
+ * Context: no client's lock held.
  */
 struct tmem_client *tmem_share_victim(struct tmem_client *client, bool insists);
 

@@ -4,6 +4,7 @@
 
 #include "tmem/client.h"
 #include "tmem/frame.h"
+#include "tmem/scratch.h"
 #include "tmem/store.h"
 
 struct tmem_store tmem_store;
@@ -14,11 +15,15 @@ int tmem_init(const struct tmem_host *host)
 	tmem_store.host = *host;
 	tmem_store.clients.first = NULL;
 	tmem_lock_relax = host->relax;
-	return tmem_frame_init();
+	if (tmem_frame_init() < 0)
+		return -TIDEPOOL_ENOMEM;
+	tmem_scratch_init();
+	return 0;
 }
 
 void tmem_exit(void)
 {
+	tmem_scratch_drain();
 	tmem_frame_exit();
 }
 
@@ -27,6 +32,7 @@ void tmem_store_stats(struct tmem_store_stats *stats)
 	struct tmem_link *link;
 
 	tmem_frame_stats(&stats->blocks, &stats->pages_free);
+	stats->pages_free += tmem_scratch_count();
 	stats->pages_held = 0;
 	tmem_lock_acquire(&tmem_store.lock);
 	for (link = tmem_store.clients.first; link; link = link->next) {

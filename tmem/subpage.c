@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Operations on a part of a page. Each is one critical section of the key's shard, as those on
+ * Operations on a part of a page. Each is one critical section of the key's lane, as those on
  * whole pages are: towards all others it is atomic.
  */
 #include <tidepool/abi.h>
@@ -17,6 +17,17 @@
 
 /* What a page is before anything has been written to it. */
 static const char zeroes[TMEM_PAGE_SIZE] __attribute__((aligned(TMEM_PAGE_SIZE)));
+
+/* Data of a page that may be written, the page being the newest one afterwards. NULL: no memory. */
+static char *page_modify(struct tmem_page *page)
+{
+	char *content;
+
+	tmem_page_hold(page);
+	content = tmem_content_modify(page);
+	tmem_page_unhold(page);
+	return content;
+}
 
 bool tmem_span_parse(uint64_t word, struct tmem_span *span)
 {
@@ -47,29 +58,26 @@ int64_t tmem_read(struct tmem_client *client, uint64_t pool, const struct tmem_k
 	found = tmem_index_find_page(shard, hash, key);
 	if (found)
 		tmem_content_read_part(found, span->offset, span->length, (char *)page + span->at);
-	tmem_lock_release(&shard->lock);
-
-	tmem_client_count(found ? &client->counters.gets : &client->counters.misses, 1);
+	tmem_call_count(client, shard, found ? TMEM_GETS : TMEM_MISSES, 1);
+	tmem_shard_unlock(shard);
 	return found ? 0 : -TIDEPOOL_ENOENT;
 }
 
 /* Write to a page, which becomes the most recent one. Returns false without memory. */
 static bool page_write(struct tmem_page *page, const struct tmem_span *span, const char *data)
 {
-	char *content = tmem_content_modify(page);
+	char *content = page_modify(page);
 
-	if (!content)
-		return false;
-	__builtin_memcpy(content + span->offset, data + span->at, span->length);
-	if (!tmem_page_shard(page)->pool->persistent)
-		tmem_page_renew(page);
-	return true;
+	if (content)
+		__builtin_memcpy(content + span->offset, data + span->at, span->length);
+	return content;
 }
 
 int64_t tmem_write(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
 		   const struct tmem_span *span, const void *data)
 {
 	uint64_t hash = tmem_index_hash_key(key);
+	struct tmem_staged staged;
 	struct tmem_page *page;
 	int64_t ret;
 	bool held, frozen;
@@ -81,7 +89,8 @@ int64_t tmem_write(struct tmem_client *client, uint64_t pool, const struct tmem_
 	held = page;
 	frozen = tmem_client_frozen(client);
 	if (!held && !frozen) {
-		page = tmem_page_create(shard, hash, key, zeroes);
+		tmem_content_stage_zero(&staged);
+		page = tmem_page_create(shard, hash, key, &staged);
 		if (page)
 			tmem_index_grow(shard);
 	}
@@ -90,9 +99,8 @@ int64_t tmem_write(struct tmem_client *client, uint64_t pool, const struct tmem_
 		if (page)
 			tmem_page_drop(page);
 	}
-	tmem_lock_release(&shard->lock);
-
-	tmem_client_count(ret ? &client->counters.refused : &client->counters.puts, 1);
+	tmem_call_count(client, shard, ret ? TMEM_REFUSED : TMEM_PUTS, 1);
+	tmem_shard_unlock(shard);
 	tmem_frame_trim();
 	return ret;
 }
@@ -129,20 +137,14 @@ int64_t tmem_exchange(struct tmem_client *client, uint64_t pool, const struct tm
 	page = tmem_index_find_page(shard, hash, key);
 	frozen = tmem_client_frozen(client);
 	if (page && !frozen)
-		content = tmem_content_modify(page);
-	if (content) {
+		content = page_modify(page);
+	if (content)
 		bytes_exchange(content + span->offset, (char *)data + span->at, span->length);
-		if (!shard->pool->persistent)
-			tmem_page_renew(page);
-	}
-	tmem_lock_release(&shard->lock);
-
-	if (page)
-		tmem_client_count(&client->counters.gets, content != NULL);
-	else
-		tmem_client_count(&client->counters.misses, 1);
-	tmem_client_count(&client->counters.puts, content != NULL);
-	tmem_client_count(&client->counters.refused, page && !content);
+	tmem_call_count(client, shard, TMEM_MISSES, !page);
+	tmem_call_count(client, shard, TMEM_GETS, content != NULL);
+	tmem_call_count(client, shard, TMEM_PUTS, content != NULL);
+	tmem_call_count(client, shard, TMEM_REFUSED, page && !content);
+	tmem_shard_unlock(shard);
 	tmem_frame_trim();
 	if (content)
 		return 0;

@@ -22,6 +22,7 @@
 
 #define TMEM_PAGE_SIZE	4096u
 #define TMEM_BLOCK_SIZE (2u << 20)
+#define TMEM_MAX_CPUS	64u
 
 /*
  * What the store needs of its surroundings. All members are required.
@@ -37,6 +38,9 @@
  * @decompress:	 makes the page of @size such bytes again; what others write to @dst meanwhile may
  *end up there, no more. Neither needs memory.
  * @relax:	 a pause inside a spin loop.
+ * @cpu:	 the number of the calling CPU, below @cpus. Between two calls into the store on one
+ *		 CPU the first has returned.
+ * @cpus:	 at most TMEM_MAX_CPUS; the store keeps a frame for each.
  * @hash_seed:	 128 random bits, drawn at boot and shown to nobody: the index is keyed with them,
  *		 so that a guest cannot choose keys that collide.
  */
@@ -48,6 +52,8 @@ struct tmem_host {
 	uint32_t (*compress)(void *dst, uint32_t cap, const void *src);
 	void (*decompress)(void *dst, const void *src, uint32_t size);
 	void (*relax)(void);
+	unsigned int (*cpu)(void);
+	unsigned int cpus;
 	uint64_t hash_seed[2];
 };
 
@@ -81,7 +87,8 @@ struct tmem_stats {
 struct tmem_store_stats {
 	uint64_t blocks;     /* 2 MiB blocks taken from the host */
 	uint64_t pages_held; /* pages of all clients */
-	uint64_t pages_free; /* page frames in those blocks that hold nothing */
+	uint64_t pages_free; /* page frames in those blocks that hold nothing; of a full store the
+				frames that are kept for the CPUs */
 };
 
 struct tmem_client;

@@ -49,6 +49,17 @@ static void relax(void)
 	_mm_pause();
 }
 
+/* Each thread stays on one CPU. */
+static unsigned int cpu(void)
+{
+	static unsigned int threads;
+	static _Thread_local unsigned int number;
+
+	if (!number)
+		number = 1 + __atomic_fetch_add(&threads, 1, __ATOMIC_RELAXED) % HOST_CPUS;
+	return number - 1;
+}
+
 static void *hollow_alloc(void)
 {
 	void *block = host.store + host.next;
@@ -83,6 +94,8 @@ static struct tmem_host full_host = {
 	.compress = lz4_compress,
 	.decompress = lz4_decompress,
 	.relax = relax,
+	.cpu = cpu,
+	.cpus = HOST_CPUS,
 	.hash_seed = {0x0123456789abcdefull, 0xfedcba9876543210ull},
 };
 

@@ -56,6 +56,11 @@ static void relax(void)
 	abort();
 }
 
+static unsigned int cpu(void)
+{
+	return 0;
+}
+
 void fuzz_host_start(unsigned int count)
 {
 	static const struct tmem_host host = {
@@ -66,6 +71,8 @@ void fuzz_host_start(unsigned int count)
 		.compress = lz4_compress,
 		.decompress = lz4_decompress,
 		.relax = relax,
+		.cpu = cpu,
+		.cpus = 1,
 		.hash_seed = {0x0123456789abcdefull, 0xfedcba9876543210ull},
 	};
 

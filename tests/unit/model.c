@@ -10,10 +10,7 @@ struct model_page *model_page(struct model *model, struct model_place at)
 
 void model_put(struct model *model, struct model_place at, uint64_t stamp)
 {
-	struct model_page *page = model_page(model, at);
-
-	page->stamp = stamp;
-	page->time = ++model->clock;
+	model_page(model, at)->stamp = stamp;
 }
 
 uint64_t model_get(struct model *model, struct model_place at)
@@ -51,29 +48,6 @@ uint64_t model_flush_pool(struct model *model, struct model_place at)
 	for (at.object = 0; at.object < MODEL_OBJECTS; at.object++)
 		count += model_flush_object(model, at);
 	return count;
-}
-
-bool model_evict(struct model *model, unsigned int client)
-{
-	struct model_page *oldest = NULL;
-	struct model_place at = {.client = client};
-
-	for (at.pool = 0; at.pool < MODEL_POOLS; at.pool++) {
-		if (model->pools[client][at.pool].persistent)
-			continue;
-		for (at.object = 0; at.object < MODEL_OBJECTS; at.object++) {
-			for (at.index = 0; at.index < MODEL_INDICES; at.index++) {
-				struct model_page *page = model_page(model, at);
-
-				if (page->stamp && (!oldest || page->time < oldest->time))
-					oldest = page;
-			}
-		}
-	}
-	if (!oldest)
-		return false;
-	oldest->stamp = 0;
-	return true;
 }
 
 uint64_t model_count(const struct model *model, unsigned int client, bool ephemeral_only)

@@ -17,7 +17,6 @@
 
 struct model_page {
 	uint64_t stamp; /* stands for the contents; 0: no page */
-	uint64_t time;	/* of the last put */
 };
 
 struct model_pool {
@@ -27,7 +26,6 @@ struct model_pool {
 };
 
 struct model {
-	uint64_t clock;
 	struct model_pool pools[MODEL_CLIENTS][MODEL_POOLS];
 };
 
@@ -47,9 +45,6 @@ uint64_t model_get(struct model *model, struct model_place at);
 uint64_t model_flush_page(struct model *model, struct model_place at);
 uint64_t model_flush_object(struct model *model, struct model_place at);
 uint64_t model_flush_pool(struct model *model, struct model_place at);
-
-/* Drop the client's ephemeral page that was put least recently. Returns whether it had one. */
-bool model_evict(struct model *model, unsigned int client);
 
 /* Pages that a client holds, all of them or the ephemeral ones. */
 uint64_t model_count(const struct model *model, unsigned int client, bool ephemeral_only);

@@ -16,7 +16,7 @@
 #define EPHEMERAL  TIDEPOOL_POOL_VERSION
 
 /* Frames that a client and its first pool take before there is a page. */
-#define CLIENT_FRAMES 1u
+#define CLIENT_FRAMES 2u
 #define POOL_FRAMES   3u
 #define CELL_FRAMES   1u /* while there are few records */
 #define BASE_FRAMES   (CLIENT_FRAMES + POOL_FRAMES + CELL_FRAMES)

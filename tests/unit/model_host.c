@@ -114,6 +114,17 @@ static void relax(void)
 	sched_yield();
 }
 
+/* Threads are CPUs: as many as there are at once have numbers of their own. */
+static unsigned int cpu(void)
+{
+	static unsigned int threads;
+	static _Thread_local unsigned int number;
+
+	if (!number)
+		number = 1 + __atomic_fetch_add(&threads, 1, __ATOMIC_RELAXED) % MODEL_HOST_CPUS;
+	return number - 1;
+}
+
 int model_host_start(uint64_t limit)
 {
 	static const struct tmem_host host = {
@@ -124,6 +135,8 @@ int model_host_start(uint64_t limit)
 		.compress = compress,
 		.decompress = decompress,
 		.relax = relax,
+		.cpu = cpu,
+		.cpus = MODEL_HOST_CPUS,
 		.hash_seed = {0x0123456789abcdefull, 0xfedcba9876543210ull},
 	};
 

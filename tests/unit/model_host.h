@@ -10,6 +10,8 @@
 
 #include "tmem/tmem.h"
 
+#define MODEL_HOST_CPUS 8u /* more than there are threads at any time */
+
 struct model_host {
 	uint64_t limit;			   /* blocks there are */
 	uint64_t fail_in;		   /* refuse each n-th request on average; 0: never */

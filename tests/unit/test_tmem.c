@@ -250,8 +250,9 @@ static void test_destroy_on_two_cpus(void **state)
 {
 	(void)state;
 	assert_int_equal(pool_create(PERSISTENT), 0);
-	model_host.on_copy = destroy_in_copy;
 	assert_int_equal(put(0, 1, 1, 'a'), 0);
+	model_host.on_copy = destroy_in_copy;
+	assert_int_equal(get(0, 1, 1), 'a');
 	assert_int_equal(pthread_join(destroyer, NULL), 0);
 	assert_int_equal(second_destroy, -TIDEPOOL_EAGAIN);
 	assert_int_equal(tmem_pool_destroy(client, 0), -TIDEPOOL_ENODEV);

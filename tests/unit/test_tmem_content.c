@@ -52,7 +52,7 @@ static struct tmem_page *record(uint64_t pool, uint64_t index)
 	uint64_t hash = tmem_index_hash_key(&key);
 	struct tmem_pool *found = tmem_pool_find(client, pool);
 
-	return tmem_index_find_page(&found->shards[hash % TMEM_SHARDS], hash, &key);
+	return tmem_index_find_page(&found->shards[tmem_index_shard(hash)], hash, &key);
 }
 
 static void test_filled_pages_cost_no_frame(void **state)

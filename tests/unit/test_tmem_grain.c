@@ -92,7 +92,7 @@ static void all_check(void)
 	}
 	assert_int_equal(client->grains.bytes, bytes);
 	assert_int_equal(client->grains.blobs, count);
-	assert_int_equal(client->charged, 1 + client->grains.frames);
+	assert_int_equal(client->charged, TMEM_CLIENT_FRAMES + client->grains.frames);
 }
 
 static void all_remove(void)
@@ -105,7 +105,7 @@ static void all_remove(void)
 	assert_int_equal(client->grains.frames, 0);
 	assert_int_equal(client->grains.bytes, 0);
 	assert_int_equal(client->grains.room, 0);
-	assert_int_equal(client->charged, 1);
+	assert_int_equal(client->charged, TMEM_CLIENT_FRAMES);
 }
 
 /* As LZ4 leaves pages of programs: most between a fifth and a half of a page, a few of any size. */

@@ -12,34 +12,21 @@
 
 #include <tidepool/abi.h>
 
-#include "tests/unit/model.h"
+#include "tests/unit/model_check.h"
 #include "tests/unit/model_host.h"
 #include "tests/unit/stamp.h"
 #include "tmem/client.h"
-#include "tmem/frame.h"
 
 #define ROUNDS 100u
 #define CALLS  20000u /* a round */
 
-/* What a put may need at most: the page, and a frame of cells for the records. */
-#define PUT_FRAMES 2u
-/* Pages that may go for one of these, when those without a frame are the oldest. */
-#define EVICT_MOST 64u
-/* A new pool: itself and its index. */
-#define POOL_FRAMES 3u
-
-/* Pages of a get of several at most. */
-#define ALL_PAGES 6u
-
-static struct model model;
-static struct tmem_client *clients[MODEL_CLIENTS];
-static uint64_t caps[MODEL_CLIENTS], reserves[MODEL_CLIENTS];
-static struct tmem_stats expected[MODEL_CLIENTS];
-static uint64_t last_stamp;
-
 /* What each page of the model that is there holds. */
 static unsigned char contents[MODEL_CLIENTS][MODEL_POOLS][MODEL_OBJECTS][MODEL_INDICES]
 			     [TMEM_PAGE_SIZE];
+static uint64_t last_stamp;
+
+/* Pages of a get of several at most. */
+#define ALL_PAGES 6u
 
 static unsigned char *content_at(struct model_place at)
 {
@@ -57,90 +44,12 @@ static struct tmem_key key_of(struct model_place at)
 	return key;
 }
 
-/*
- * The accounts after any call: the counters, the cap, each frame of each block either free or
- * charged to someone, and enough of them free for what is left of the reserves.
- */
-static void accounts_check(void)
-{
-	struct tmem_store_stats store;
-	uint64_t charged = 0, held = 0, promised = 0;
-	unsigned int c;
-
-	for (c = 0; c < MODEL_CLIENTS; c++) {
-		struct tmem_stats stats;
-
-		tmem_client_stats(clients[c], &stats);
-		assert_true(stats.charged <= caps[c] || stats.charged == 1);
-		charged += stats.charged;
-		held += stats.held;
-		if (stats.charged < reserves[c])
-			promised += reserves[c] - stats.charged;
-		expected[c].charged = stats.charged;
-		assert_memory_equal(&stats, &expected[c], sizeof(stats));
-	}
-	tmem_store_stats(&store);
-	assert_int_equal(store.blocks, model_host.live);
-	assert_int_equal(store.pages_held, held);
-	assert_true(store.pages_free >= promised);
-	assert_int_equal(store.pages_free + charged, store.blocks * TMEM_FRAMES_PER_BLOCK);
-}
-
-/* Tell the model of the pages that a client lost by the last call. Returns how many. */
-static uint64_t evictions_of(unsigned int c)
-{
-	struct tmem_stats stats;
-	uint64_t n, i;
-
-	tmem_client_stats(clients[c], &stats);
-	n = stats.evicted - expected[c].evicted;
-	for (i = 0; i < n; i++)
-		assert_true(model_evict(&model, c));
-	expected[c].evicted += n;
-	expected[c].held -= n;
-	return n;
-}
-
-/*
- * The evictions of a call that wanted at most @frames. The store may only evict, and may only have
- * refused, at the cap, or for want of the host's memory above the reserve.
- * @insists: the call takes from others, too, before it is refused
- */
-static void evictions_apply(unsigned int c, bool refused, bool insists, uint64_t frames,
-			    uint64_t failures_before)
-{
-	uint64_t charged = expected[c].charged, n = 0;
-	bool host_full = model_host.failures > failures_before && charged + frames > reserves[c];
-	unsigned int o;
-
-	for (o = 0; o < MODEL_CLIENTS; o++) {
-		uint64_t lost = evictions_of(o);
-
-		n += lost;
-		if (o != c && lost)
-			assert_true(host_full && expected[o].charged > reserves[o]);
-	}
-	if (n || refused)
-		assert_true(charged + frames > caps[c] || host_full);
-	assert_true(n <= frames * EVICT_MOST);
-	if (!refused || n >= EVICT_MOST)
-		return;
-	assert_int_equal(model_count(&model, c, true), 0);
-	for (o = 0; o < MODEL_CLIENTS && insists && charged + frames <= caps[c]; o++)
-		if (model_count(&model, o, true)) {
-			struct tmem_stats stats;
-
-			tmem_client_stats(clients[o], &stats);
-			assert_true(stats.charged <= reserves[o]);
-		}
-}
-
 static void put_do(struct model_place at)
 {
 	static uint64_t page[TMEM_PAGE_SIZE / sizeof(uint64_t)] __attribute__((aligned(4096)));
 	struct tmem_key key = key_of(at);
-	bool held = model_page(&model, at)->stamp != 0;
 	uint64_t failures = model_host.failures, stamp = last_stamp += TMEM_PAGE_SIZE;
+	bool framed = !stamp_is_filled(stamp) && stamp_is_filled(model_page(&model, at)->stamp);
 	int64_t ret;
 
 	stamp_fill(page, stamp);
@@ -149,22 +58,10 @@ static void put_do(struct model_place at)
 		assert_int_equal(ret, -TIDEPOOL_ENODEV);
 		return;
 	}
-	/* A page that is replaced is in nobody's way, and gone when there is no room for the new.
-	 */
-	if (held && (stamp_is_filled(stamp) || !stamp_is_filled(model_page(&model, at)->stamp)))
-		assert_int_equal(ret, 0);
-	model_page(&model, at)->stamp = 0;
-	assert_true(ret == 0 || ret == (held ? -TIDEPOOL_ENOSPC : -TIDEPOOL_ENOMEM));
-	evictions_apply(at.client, ret != 0, model.pools[at.client][at.pool].persistent, PUT_FRAMES,
-			failures);
-	if (ret) {
-		expected[at.client].refused++;
-		expected[at.client].held -= held;
-	} else {
+	check_put(at, ret, framed, failures);
+	if (ret == 0) {
 		model_put(&model, at, stamp);
 		memcpy(content_at(at), page, TMEM_PAGE_SIZE);
-		expected[at.client].puts++;
-		expected[at.client].held += !held;
 	}
 }
 
@@ -183,6 +80,8 @@ static void get_do(struct model_place at)
 		stamp_expect(page, 1);
 		return;
 	}
+	if (ret == -TIDEPOOL_ENOENT && model_page(&model, at)->stamp)
+		check_evicted(at);
 	stamp = model_get(&model, at);
 	if (!stamp) {
 		assert_int_equal(ret, -TIDEPOOL_ENOENT);
@@ -205,7 +104,8 @@ static void get_all_do(struct model_place at)
 	struct model_place places[ALL_PAGES];
 	struct tmem_get gets[ALL_PAGES];
 	unsigned int count = 1 + (unsigned int)(model_random() % ALL_PAGES), i, missing = 0;
-	bool open = true;
+	bool open = true, ephemeral = false;
+	struct tmem_stats stats;
 	int64_t ret;
 
 	for (i = 0; i < count; i++) {
@@ -216,6 +116,7 @@ static void get_all_do(struct model_place at)
 		gets[i] = (struct tmem_get){.pool = at.pool, .key = key_of(at), .page = pages[i]};
 		stamp_fill(pages[i], 1);
 		open = open && model.pools[at.client][at.pool].open;
+		ephemeral = ephemeral || !model.pools[at.client][at.pool].persistent;
 	}
 	ret = tmem_get_all(clients[at.client], gets, count);
 
@@ -223,8 +124,8 @@ static void get_all_do(struct model_place at)
 		taken[i] = *model_page(&model, places[i]);
 		missing += model_get(&model, places[i]) == 0;
 	}
-	if (open && !missing) {
-		assert_int_equal(ret, 0);
+	if (ret == 0) {
+		assert_true(open && !missing);
 		for (i = 0; i < count; i++) {
 			assert_memory_equal(pages[i], content_at(places[i]), TMEM_PAGE_SIZE);
 			expected[at.client].held -=
@@ -233,8 +134,15 @@ static void get_all_do(struct model_place at)
 		expected[at.client].gets += count;
 		return;
 	}
+	/* A page that is missing may be one that was evicted; which, is not said. */
+	tmem_client_stats(clients[at.client], &stats);
 	assert_int_equal(ret, open ? -TIDEPOOL_ENOENT : -TIDEPOOL_ENODEV);
-	expected[at.client].misses += open ? missing : 0;
+	assert_true(missing || !open || (ephemeral && check_unknown(at.client)));
+	assert_in_range(stats.misses - expected[at.client].misses, open ? missing : 0,
+			open && ephemeral && check_unknown(at.client) ? count
+			: open					      ? missing
+								      : 0);
+	expected[at.client].misses = stats.misses;
 	while (i-- > 0) {
 		stamp_expect(pages[i], 1);
 		*model_page(&model, places[i]) = taken[i];
@@ -259,27 +167,10 @@ static struct tmem_span span_choose(void)
 	return span;
 }
 
-/* The memory that a write to a page, at a place in the model, took or did not get. */
-static void modify_apply(struct model_place at, bool refused, uint64_t failures)
-{
-	struct model_page *page = model_page(&model, at);
-	uint64_t stamp = page->stamp;
-
-	if (stamp && !stamp_is_filled(stamp)) {
-		assert_false(refused);
-		return;
-	}
-	page->stamp = 0; /* in nobody's way meanwhile */
-	evictions_apply(at.client, refused, model.pools[at.client][at.pool].persistent, PUT_FRAMES,
-			failures);
-	page->stamp = stamp;
-	page->time = ++model.clock;
-}
-
 static void write_do(struct model_place at)
 {
 	unsigned char page[TMEM_PAGE_SIZE] __attribute__((aligned(4096)));
-	bool held = model_page(&model, at)->stamp != 0;
+	bool framed = stamp_is_filled(model_page(&model, at)->stamp), held;
 	struct tmem_span span = span_choose();
 	uint64_t failures = model_host.failures;
 	struct tmem_key key = key_of(at);
@@ -291,19 +182,14 @@ static void write_do(struct model_place at)
 		assert_int_equal(ret, -TIDEPOOL_ENODEV);
 		return;
 	}
-	assert_true(ret == 0 || ret == (held ? -TIDEPOOL_ENOSPC : -TIDEPOOL_ENOMEM));
-	modify_apply(at, ret != 0, failures);
-	if (ret) {
-		expected[at.client].held -= model_flush_page(&model, at);
-		expected[at.client].refused++;
+	held = ret == 0 && check_replaced(at);
+	check_put(at, ret, framed, failures);
+	if (ret)
 		return;
-	}
 	if (!held)
 		memset(content_at(at), 0, TMEM_PAGE_SIZE);
 	memcpy(content_at(at) + span.offset, page + span.at, span.length);
 	model_put(&model, at, stamp_framed());
-	expected[at.client].puts++;
-	expected[at.client].held += !held;
 }
 
 static void exchange_do(struct model_place at)
@@ -321,12 +207,11 @@ static void exchange_do(struct model_place at)
 	ret = tmem_exchange(clients[at.client], at.pool, &key, &span, page);
 	if (!model.pools[at.client][at.pool].open) {
 		assert_int_equal(ret, -TIDEPOOL_ENODEV);
-	} else if (!model_page(&model, at)->stamp) {
-		assert_int_equal(ret, -TIDEPOOL_ENOENT);
+	} else if (check_missing(at, ret)) {
 		expected[at.client].misses++;
 	} else {
 		assert_true(ret == 0 || ret == -TIDEPOOL_ENOMEM);
-		modify_apply(at, ret != 0, failures);
+		check_exchange(at, ret != 0, failures);
 		expected[at.client].refused += ret != 0;
 		expected[at.client].puts += ret == 0;
 		expected[at.client].gets += ret == 0;
@@ -352,8 +237,7 @@ static void read_do(struct model_place at)
 	ret = tmem_read(clients[at.client], at.pool, &key, &span, page);
 	if (!model.pools[at.client][at.pool].open) {
 		assert_int_equal(ret, -TIDEPOOL_ENODEV);
-	} else if (!model_page(&model, at)->stamp) {
-		assert_int_equal(ret, -TIDEPOOL_ENOENT);
+	} else if (check_missing(at, ret)) {
 		expected[at.client].misses++;
 	} else {
 		assert_int_equal(ret, 0);
@@ -373,6 +257,8 @@ static void flush_page_do(struct model_place at)
 		assert_int_equal(ret, -TIDEPOOL_ENODEV);
 		return;
 	}
+	if (ret == 0 && model_page(&model, at)->stamp)
+		check_evicted(at);
 	n = model_flush_page(&model, at);
 	assert_int_equal(ret, n);
 	expected[at.client].flushed += n;
@@ -401,14 +287,14 @@ static void flush_object_do(struct model_place at)
 	do {
 		ret = tmem_flush_object(clients[at.client], at.pool, key.oid);
 		step_check(at);
-		accounts_check();
+		check_accounts();
 	} while (ret == -TIDEPOOL_EAGAIN);
 	if (!model.pools[at.client][at.pool].open) {
 		assert_int_equal(ret, -TIDEPOOL_ENODEV);
 		return;
 	}
 	assert_int_equal(ret, 0);
-	assert_int_equal(expected[at.client].flushed - before, model_flush_object(&model, at));
+	check_flush(at, model_flush_object(&model, at), expected[at.client].flushed - before);
 }
 
 static uint64_t range_choose(void)
@@ -435,7 +321,7 @@ static void flush_range_do(struct model_place at)
 	for (left = count; left > 0; left -= (uint64_t)ret) {
 		ret = tmem_flush_range(clients[at.client], at.pool, key.oid, key.index, left);
 		step_check(at);
-		accounts_check();
+		check_accounts();
 		if (!model.pools[at.client][at.pool].open) {
 			assert_int_equal(ret, -TIDEPOOL_ENODEV);
 			return;
@@ -446,7 +332,7 @@ static void flush_range_do(struct model_place at)
 	for (at.index = 0; at.index < MODEL_INDICES; at.index++)
 		if (key_of(at).index - first < count)
 			dropped += model_flush_page(&model, at);
-	assert_int_equal(expected[at.client].flushed - before, dropped);
+	check_flush(at, dropped, expected[at.client].flushed - before);
 }
 
 static void pool_create_do(struct model_place at)
@@ -463,7 +349,7 @@ static void pool_create_do(struct model_place at)
 	if (model_random() % 2)
 		flags |= TIDEPOOL_POOL_PERSISTENT;
 	ret = tmem_pool_create(clients[at.client], flags, uuid);
-	evictions_apply(at.client, ret < 0, true, POOL_FRAMES, failures);
+	check_evictions(at.client, ret < 0, true, POOL_FRAMES, failures);
 	if (ret < 0) {
 		assert_int_equal(ret, -TIDEPOOL_ENOMEM);
 		return;
@@ -484,10 +370,10 @@ static void pool_destroy_do(struct model_place at)
 	do {
 		ret = tmem_pool_destroy(clients[at.client], at.pool);
 		step_check(at);
-		accounts_check();
+		check_accounts();
 	} while (ret == -TIDEPOOL_EAGAIN);
 	assert_int_equal(ret, pool->open ? 0 : -TIDEPOOL_ENODEV);
-	assert_int_equal(expected[at.client].flushed - before, model_flush_pool(&model, at));
+	check_flush(at, model_flush_pool(&model, at), expected[at.client].flushed - before);
 	pool->open = false;
 }
 
@@ -551,8 +437,7 @@ static void round_run(uint64_t seed)
 	unsigned int c, i;
 
 	model_random_seed(seed);
-	memset(&model, 0, sizeof(model));
-	memset(expected, 0, sizeof(expected));
+	check_start();
 	assert_int_equal(model_host_start(UINT64_MAX), 0);
 	for (c = 0; c < MODEL_CLIENTS; c++) {
 		struct tmem_limits limits = {.cap = caps[c] = cap_choose(),
@@ -562,7 +447,6 @@ static void round_run(uint64_t seed)
 		assert_non_null(clients[c]);
 		while (tmem_client_prepare(clients[c]) == -TIDEPOOL_EAGAIN)
 			;
-		expected[c].charged = 1;
 	}
 	if (seed % 2)
 		model_host.limit = 1 + model_random() % 12;
@@ -571,7 +455,7 @@ static void round_run(uint64_t seed)
 
 	for (i = 0; i < CALLS; i++) {
 		call_do();
-		accounts_check();
+		check_accounts();
 	}
 
 	for (c = 0; c < MODEL_CLIENTS; c++)

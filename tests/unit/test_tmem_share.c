@@ -13,7 +13,7 @@
 #include "tmem/share.h"
 
 #define HOST_BLOCKS 4u
-#define HOST_FRAMES (HOST_BLOCKS * TMEM_FRAMES_PER_BLOCK)
+#define HOST_FRAMES (HOST_BLOCKS * TMEM_FRAMES_PER_BLOCK - MODEL_HOST_CPUS)
 #define MANY	    (3u * HOST_FRAMES) /* pages: more than the host has room for */
 
 /* Two guests on a host of 8 MiB. */

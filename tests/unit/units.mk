@@ -11,7 +11,7 @@ unit_test_tmem_parts := $(tmem_sources) $(model_host) tests/unit/model_calls.c
 unit_test_tmem_memory := $(tmem_sources) $(model_host) tests/unit/model_calls.c
 unit_test_tmem_share := $(tmem_sources) $(model_host) tests/unit/model_calls.c
 unit_test_tmem_model := $(tmem_sources) $(model_host) tests/unit/model.c \
-			tests/unit/stamp.c
+			tests/unit/model_check.c tests/unit/stamp.c
 unit_test_tmem_threads := $(tmem_sources) $(model_host)
 unit_test_tmem_share_threads := $(tmem_sources) $(model_host)
 unit_test_hypercall := $(tmem_sources) $(wildcard core/vm/hypercall*.c) $(model_host) tests/unit/model_calls.c
