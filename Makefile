@@ -127,8 +127,8 @@ test-boot: all deps-run deps-test
 
 # Debian's generic kernels, which are large to fetch, and both releases.
 .PHONY: test-kernels
-test-kernels: all deps-run deps-test $(addprefix $(BUILD)/guest/,$(addsuffix /version,\
-	      kernel-6.12 kernel-generic kernel-generic-6.12))
+test-kernels: all deps-run deps-test $(foreach kernel,$(other_kernels),\
+	      $(BUILD)/guest/kernel-$(kernel)/version $(BUILD)/guest/initrd-$(kernel).img)
 	$(PYTEST) -q -p no:cacheprovider tests/boot/kernels.py
 
 # Guests' clocks over a minute of their time.
@@ -201,8 +201,9 @@ help:
 	@echo 'make coverage   line coverage of the store; test-threads: under ThreadSanitizer'
 	@echo 'make fuzz       libFuzzer on store, parsers, loaders, decoder; FUZZ_SECONDS=60 each'
 	@echo 'make soak       the random tests for SOAK_SECONDS=600, then fuzz'
-	@echo 'make test-kernels  the generic kernels of Debian as guests; fetches them first'
+	@echo 'make test-kernels  the other kernels of Debian as guests, with the driver; fetches them first'
 	@echo "make test-clock  guests' clocks over a minute, against the emulators'"
+	@echo 'make deb        the Linux driver with its tools as a Debian package'
 	@echo 'make bench      the figures, one "name value unit" a line'
 	@echo 'make bench-store the figures of the page store alone, on this machine; a minute'
 	@echo 'make lint       formatting, headers, licences, clang; make format mends the first'

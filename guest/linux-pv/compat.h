@@ -10,7 +10,12 @@
 #include <linux/blkdev.h>
 #include <linux/err.h>
 #include <linux/file.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
 #include <linux/version.h>
+
+/* What a shrinker's two functions look like. */
+typedef unsigned long (*tidepool_shrink_t)(struct shrinker *, struct shrink_control *);
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 
@@ -70,6 +75,25 @@ static inline void tidepool_bdev_close(struct tidepool_bdev *open, void *holder)
 	bdev_fput(open->file);
 }
 
+/* Returns the shrinker, at work, or NULL. */
+static inline struct shrinker *tidepool_shrinker_add(tidepool_shrink_t count,
+						     tidepool_shrink_t scan)
+{
+	struct shrinker *shrinker = shrinker_alloc(0, "tidepool");
+
+	if (!shrinker)
+		return NULL;
+	shrinker->count_objects = count;
+	shrinker->scan_objects = scan;
+	shrinker_register(shrinker);
+	return shrinker;
+}
+
+static inline void tidepool_shrinker_remove(struct shrinker *shrinker)
+{
+	shrinker_free(shrinker);
+}
+
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0) && LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 
 #include <linux/pagemap.h>
@@ -119,6 +143,28 @@ static inline int tidepool_bdev_share(struct tidepool_bdev *open, const char *pa
 static inline void tidepool_bdev_close(struct tidepool_bdev *open, void *holder)
 {
 	blkdev_put(open->bdev, holder ? TIDEPOOL_BDEV_MODE : TIDEPOOL_SHARE_MODE);
+}
+
+static inline struct shrinker *tidepool_shrinker_add(tidepool_shrink_t count,
+						     tidepool_shrink_t scan)
+{
+	struct shrinker *shrinker = kzalloc(sizeof(*shrinker), GFP_KERNEL);
+
+	if (!shrinker)
+		return NULL;
+	shrinker->count_objects = count;
+	shrinker->scan_objects = scan;
+	shrinker->seeks = DEFAULT_SEEKS;
+	if (!register_shrinker(shrinker, "tidepool"))
+		return shrinker;
+	kfree(shrinker);
+	return NULL;
+}
+
+static inline void tidepool_shrinker_remove(struct shrinker *shrinker)
+{
+	unregister_shrinker(shrinker);
+	kfree(shrinker);
 }
 
 #else

@@ -21,6 +21,7 @@
 
 #include <tidepool/abi.h>
 
+#include "balloon.h"
 #include "cache.h"
 #include "core.h"
 #include "hypercall.h"
@@ -45,8 +46,14 @@ module_param(cache, charp, 0444);
 MODULE_PARM_DESC(cache, "Disks whose files' pages are kept when they are evicted, e.g. "
 			"/dev/vda,/dev/vdb (default: none; see /sys/kernel/tidepool/attach)");
 
+static bool want_balloon = true;
+module_param_named(balloon, want_balloon, bool, 0444);
+MODULE_PARM_DESC(balloon, "Give the hypervisor memory that it asks for and this guest can do "
+			  "without (default: yes)");
+
 struct kobject *tidepool_kobj;
 static struct tidepool_swap *swap;
+static u32 features; /* of the hypervisor: TIDEPOOL_FEATURE_* */
 
 /*
  * Looks for the signature in the hypervisor leaves of CPUID, and for a version that this driver
@@ -66,6 +73,7 @@ static int tidepool_detect(void)
 	}
 
 	version = cpuid_eax(base + TIDEPOOL_CPUID_VERSION);
+	features = cpuid_ebx(base + TIDEPOOL_CPUID_VERSION);
 	if (version >> 16 != TIDEPOOL_ABI_MAJOR) {
 		pr_err("Tidepool speaks ABI %u.%u, this driver %u.%u; nothing to do\n",
 		       version >> 16, version & 0xffff, TIDEPOOL_ABI_MAJOR, TIDEPOOL_ABI_MINOR);
@@ -139,8 +147,16 @@ static int __init tidepool_init(void)
 	err = tidepool_cache_init(cache);
 	if (err)
 		goto destroy_swap;
+
+	want_balloon = want_balloon && features & TIDEPOOL_FEATURE_BALLOON;
+	if (want_balloon)
+		err = tidepool_balloon_init();
+	if (err)
+		goto exit_cache;
 	return 0;
 
+exit_cache:
+	tidepool_cache_exit();
 destroy_swap:
 	if (swap)
 		tidepool_swap_destroy(swap);
@@ -153,6 +169,8 @@ put_kobj:
 
 static void __exit tidepool_exit(void)
 {
+	if (want_balloon)
+		tidepool_balloon_exit();
 	tidepool_cache_exit();
 	if (swap)
 		tidepool_swap_destroy(swap);

@@ -100,6 +100,29 @@ static inline long tidepool_call_flush_object(unsigned long pool, u64 id, u64 pa
 	return tidepool_call(TIDEPOOL_OP_FLUSH_OBJECT, pool, id, part, 0, 0, 0);
 }
 
+/* @pfn: of a block's first page. Both are repeated while they return -TIDEPOOL_EAGAIN. */
+static inline long tidepool_call_give_block(unsigned long pfn)
+{
+	return tidepool_call(TIDEPOOL_OP_GIVE_BLOCK, pfn, 0, 0, 0, 0, 0);
+}
+
+static inline long tidepool_call_take_block(unsigned long pfn)
+{
+	return tidepool_call(TIDEPOOL_OP_TAKE_BLOCK, pfn, 0, 0, 0, 0, 0);
+}
+
+/* Returns the blocks that the hypervisor wants this guest to keep. */
+static inline long tidepool_call_target(void)
+{
+	return tidepool_call(TIDEPOOL_OP_TARGET, 0, 0, 0, 0, 0, 0);
+}
+
+/* @pfn: of a page that begins with a struct tidepool_report, or TIDEPOOL_REPORT_NONE. */
+static inline long tidepool_call_report(unsigned long pfn)
+{
+	return tidepool_call(TIDEPOOL_OP_REPORT, pfn, 0, 0, 0, 0, 0);
+}
+
 /* @which: TIDEPOOL_QUERY_*; the value is of the whole guest, all its pools together. */
 static inline long tidepool_call_query(unsigned long which)
 {

@@ -6,6 +6,7 @@
 #                  $(GUEST)/tidepool.ko  the driver, built for it, without debugging information
 #                  $(GUEST)/initrd.img   busybox, the driver and tests/guest-linux
 #   guest-driver-6.12                    the driver for the 6.12 kernel of Debian's backports
+#   deb            $(DEB)                the driver's sources and tools as a package, for DKMS
 #
 # The kernel is fetched once; remove $(GUEST)/kernel for a newer one.
 
@@ -46,7 +47,11 @@ endef
 $(GUEST)/driver/tidepool.ko: $(driver_sources) $(GUEST)/kernel/version
 	$(driver_build)
 
-$(GUEST)/driver-6.12/tidepool.ko: $(driver_sources) $(GUEST)/kernel-6.12/version
+# Of kernel-X in driver-X: what is used by name, and all that is for `make test-kernels`.
+other_kernels := 6.12 generic generic-6.12
+
+$(foreach kernel,$(other_kernels),$(GUEST)/driver-$(kernel)/tidepool.ko): \
+$(GUEST)/driver-%/tidepool.ko: $(driver_sources) $(GUEST)/kernel-%/version
 	$(driver_build)
 
 .PHONY: guest-driver-6.12
@@ -78,3 +83,21 @@ $(GUEST)/initrd.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/tidepo
 	tools/mkinitramfs.sh $@ tests/guest-linux/init:init $(GUEST)/tidepool.ko:lib/tidepool.ko \
 		$(GUEST)/brd.ko:lib/brd.ko $(GUEST)/hog \
 		$(foreach file,$(virtio_files),$(file):lib/$(notdir $(file)))
+
+# The same for another kernel, with no other modules than the driver.
+$(GUEST)/initrd-%.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/driver-%/tidepool.ko \
+		       $(GUEST)/hog
+	strip --strip-debug -o $(GUEST)/driver-$*/stripped.ko $(GUEST)/driver-$*/tidepool.ko
+	tools/mkinitramfs.sh $@ tests/guest-linux/init:init \
+		$(GUEST)/driver-$*/stripped.ko:lib/tidepool.ko $(GUEST)/hog
+
+# ---- the package --------------------------------------------------------------------------------
+
+DEB_VERSION := 0.1
+DEB	    := $(BUILD)/tidepool-guest_$(DEB_VERSION)_amd64.deb
+
+.PHONY: deb
+deb: $(DEB)
+
+$(DEB): $(driver_sources) $(wildcard guest/linux-pv/package/*) guest/linux-pv/README.md
+	guest/linux-pv/package/build-deb.sh $@ $(DEB_VERSION)

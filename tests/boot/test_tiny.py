@@ -63,7 +63,7 @@ def test_given_blocks_are_room_for_others(machine_type: type[Machine]) -> None:
         tiny("donate", "want", name="want", words="memory=8M"),
         tiny("donate", f"give wait={wait}", name="give"),
     ]
-    with machine_type(modules, memory=64, limit=60) as machine:
+    with machine_type(modules, memory=64, cpus=1, limit=60) as machine:
         output = machine.wait_end()
     assert results(output) == {"want": "Success", "give": "Success"}
     events = ("give| donate: giving", "pages more", "give: stopped")
