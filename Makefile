@@ -157,6 +157,16 @@ test-models: all deps-run deps-test
 bench: all deps-run deps-test bench-store
 	@$(PYTHON) tests/bench/exits.py
 
+# The page cache of a Linux guest, in QEMU; a quarter of an hour.
+.PHONY: bench-linux
+bench-linux: all deps-run deps-test
+	@$(PYTHON) tests/bench/linux_cache.py
+
+# The boot tests of the page cache over and over with longer runs, and on both backends.
+.PHONY: soak-linux
+soak-linux: all deps-run deps-test
+	$(PYTEST) -q -p no:cacheprovider tests/boot/soak_linux.py
+
 bench-store: deps-build $(BENCH)/store
 	@$(BENCH)/store
 
@@ -205,6 +215,8 @@ help:
 	@echo "make test-clock  guests' clocks over a minute, against the emulators'"
 	@echo 'make deb        the Linux driver with its tools as a Debian package'
 	@echo 'make bench      the figures, one "name value unit" a line'
+	@echo 'make bench-linux  what the page cache in the store saves a Linux guest; 15 minutes'
+	@echo 'make soak-linux  the page cache under random changes of files, for longer, both backends'
 	@echo 'make bench-store the figures of the page store alone, on this machine; a minute'
 	@echo 'make lint       formatting, headers, licences, clang; make format mends the first'
 	@echo 'make clean      remove what was built; distclean: also what was fetched'

@@ -16,7 +16,7 @@ build="gcc gcc-12 libc6-dev make clang clang-format binutils acpica-tools liblz4
 # The emulators, their firmware, and what makes a bootable ISO.
 run="qemu-system-x86 bochs bochsbios vgabios ovmf grub-common grub-pc-bin grub-efi-amd64-bin
 	xorriso mtools python3"
-test="e2fsprogs dkms man-db systemd python3-pytest python3-pytest-xdist python3-pexpect"
+test="e2fsprogs xfsprogs dkms man-db systemd python3-pytest python3-pytest-xdist python3-pexpect"
 # The sanitizers and the fuzzer that clang links with.
 fuzz="clang libclang-rt-14-dev"
 

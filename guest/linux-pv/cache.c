@@ -13,7 +13,7 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/ctype.h>
+#include <linux/export.h>
 #include <linux/kobject.h>
 #include <linux/mutex.h>
 #include <linux/printk.h>
@@ -196,6 +196,7 @@ int tidepool_cache_start(void)
 	mutex_unlock(&cache_lock);
 	return err;
 }
+EXPORT_SYMBOL_GPL(tidepool_cache_start);
 
 /* A list with commas. A disk that cannot be attached is said and left out. */
 static int cache_attach_list(const char *disks)

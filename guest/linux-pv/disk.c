@@ -7,6 +7,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/blk-integrity.h>
+#include <linux/export.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -33,7 +34,10 @@ static u64 disk_blocks(const struct tidepool_disk *disk)
 	return DIV_ROUND_UP_ULL(disk->capacity, PAGE_SECTORS);
 }
 
-/* Puts the disk where there is room. */
+/*
+ * Puts the disk where there is room. A device-mapper device may be there twice, while its table is
+ * being replaced; a disk of the ftrace front end only once.
+ */
 static int disk_insert(struct tidepool_disk *disk)
 {
 	struct tidepool_disk *other;
@@ -44,7 +48,7 @@ static int disk_insert(struct tidepool_disk *disk)
 		other = rcu_dereference_protected(disks[i], lockdep_is_held(&disks_lock));
 		if (!other)
 			free = i;
-		else if (other->gendisk == disk->gendisk)
+		else if (other->filtered && other->gendisk == disk->gendisk)
 			return -EEXIST;
 	}
 	if (free < 0)
@@ -87,6 +91,7 @@ free_disk:
 	kfree(disk);
 	return ERR_PTR(err);
 }
+EXPORT_SYMBOL_GPL(tidepool_disk_add);
 
 void tidepool_disk_remove(struct tidepool_disk *disk)
 {
@@ -105,6 +110,7 @@ void tidepool_disk_remove(struct tidepool_disk *disk)
 	tidepool_store_flush_disk(disk->id, disk_blocks(disk));
 	kfree(disk);
 }
+EXPORT_SYMBOL_GPL(tidepool_disk_remove);
 
 /*
  * The id first: a put or get that read a generation from before, and then the new id, will see that

@@ -10,6 +10,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/bvec.h>
+#include <linux/export.h>
 #include <linux/pagemap.h>
 
 #include "cache.h"
@@ -128,6 +129,7 @@ unsigned int tidepool_read_start(struct tidepool_io *io)
 		read_record(io);
 	return served;
 }
+EXPORT_SYMBOL_GPL(tidepool_read_start);
 
 void tidepool_read_end(struct tidepool_io *io, bool ok)
 {
@@ -156,6 +158,7 @@ void tidepool_read_end(struct tidepool_io *io, bool ok)
 					       : 0);
 	}
 }
+EXPORT_SYMBOL_GPL(tidepool_read_end);
 
 /* Moves the generations of all blocks that @io touches, then flushes them. */
 static void write_invalidate(const struct tidepool_io *io)
@@ -199,6 +202,7 @@ void tidepool_write_start(struct tidepool_io *io)
 		sector += bvec.bv_len >> SECTOR_SHIFT;
 	}
 }
+EXPORT_SYMBOL_GPL(tidepool_write_start);
 
 void tidepool_write_end(struct tidepool_io *io, bool ok)
 {
@@ -230,3 +234,4 @@ void tidepool_write_end(struct tidepool_io *io, bool ok)
 					       : 0);
 	}
 }
+EXPORT_SYMBOL_GPL(tidepool_write_end);

@@ -112,9 +112,22 @@ static bool filter_postpone(struct filter_io *fio)
 	return true;
 }
 
+/* Pages of files only: the file system's own writes go through, or it would shut down. */
+static bool filter_fails(struct filter_io *fio)
+{
+	return io_is_write(&fio->io) && bio_has_data(fio->io.bio) && tidepool_test_fail_writes() &&
+	       tidepool_entry_state(tidepool_table_read(bio_page(fio->io.bio))) ==
+		       TIDEPOOL_PAGE_WRITING;
+}
+
 #else
 
 static bool filter_postpone(struct filter_io *fio)
+{
+	return false;
+}
+
+static bool filter_fails(struct filter_io *fio)
 {
 	return false;
 }
@@ -191,7 +204,10 @@ static void filter_send(struct tidepool_io *io)
 			tidepool_write_start(&fio->io);
 			tidepool_test_sleep(TIDEPOOL_PAUSE_WRITE);
 		}
-		submit_bio_noacct(&fio->clone);
+		if (filter_fails(fio))
+			bio_io_error(&fio->clone);
+		else
+			submit_bio_noacct(&fio->clone);
 	}
 }
 

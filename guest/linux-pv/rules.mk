@@ -5,6 +5,8 @@
 #   guest-images   $(GUEST)/vmlinuz      Debian's cloud kernel, unmodified
 #                  $(GUEST)/tidepool.ko  the driver, built for it, without debugging information
 #                  $(GUEST)/initrd.img   busybox, the driver and tests/guest-linux
+#                  $(GUEST)/initrd-cache.img  the same with file systems, a driver that tests can
+#                                        break, and programs for that
 #   guest-driver-6.12                    the driver for the 6.12 kernel of Debian's backports
 #   deb            $(DEB)                the driver's sources and tools as a package, for DKMS
 #
@@ -13,7 +15,7 @@
 GUEST := $(BUILD)/guest
 
 .PHONY: guest-images
-guest-images: $(GUEST)/vmlinuz $(GUEST)/tidepool.ko $(GUEST)/initrd.img
+guest-images: $(GUEST)/vmlinuz $(GUEST)/tidepool.ko $(GUEST)/initrd.img $(GUEST)/initrd-cache.img
 
 $(GUEST)/kernel/version $(GUEST)/kernel-6.12/version: | deps-build
 $(GUEST)/kernel/version:
@@ -40,7 +42,7 @@ driver_sources := $(wildcard guest/linux-pv/*.[ch]) guest/linux-pv/Kbuild guest/
 # is to do, maybe nothing: touch says that it was asked.
 define driver_build
 +$(MAKE) --no-print-directory -C guest/linux-pv KDIR=$(abspath $(dir $(lastword $^))headers) \
-	OUT=$(abspath $(@D))
+	OUT=$(abspath $(@D)) TEST=$(TEST)
 @touch $@
 endef
 
@@ -53,6 +55,17 @@ other_kernels := 6.12 generic generic-6.12
 $(foreach kernel,$(other_kernels),$(GUEST)/driver-$(kernel)/tidepool.ko): \
 $(GUEST)/driver-%/tidepool.ko: $(driver_sources) $(GUEST)/kernel-%/version
 	$(driver_build)
+
+# With what tests need to break it; see guest/linux-pv/test.h.
+$(GUEST)/driver-test/tidepool.ko: TEST := y
+$(GUEST)/driver-test/tidepool.ko: $(driver_sources) $(GUEST)/kernel/version
+	$(driver_build)
+
+$(GUEST)/tidepool-test.ko: $(GUEST)/driver-test/tidepool.ko
+	strip --strip-debug -o $@ $<
+
+$(GUEST)/tidepool-dm.ko: $(GUEST)/driver/tidepool.ko
+	strip --strip-debug -o $@ $(<D)/tidepool-dm.ko
 
 .PHONY: guest-driver-6.12
 guest-driver-6.12: $(GUEST)/driver-6.12/tidepool.ko
@@ -74,15 +87,34 @@ virtio_files   := $(addprefix $(GUEST)/,$(addsuffix .ko,$(notdir $(virtio_module
 $(virtio_files): $(GUEST)/kernel/version
 	strip --strip-debug -o $@ $(@D)/kernel/modules/drivers/$(filter %/$(basename $(@F)),$(virtio_modules)).ko
 
-$(GUEST)/hog: tests/guest-linux/hog.c | deps-build
+# File systems and device-mapper, for the tests of the page cache.
+fs_modules := lib/libcrc32c fs/xfs/xfs drivers/md/dm-mod
+fs_files   := $(addprefix $(GUEST)/,$(addsuffix .ko,$(notdir $(fs_modules))))
+
+$(fs_files): $(GUEST)/kernel/version
+	strip --strip-debug -o $@ $(@D)/kernel/modules/$(filter %/$(basename $(@F)),$(fs_modules)).ko
+
+guest_programs := $(addprefix $(GUEST)/,hog churn rules dmctl)
+
+$(guest_programs): $(GUEST)/%: tests/guest-linux/%.c | deps-build
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -Os -static -s -Wall -Wextra -Werror -Wconversion -Wshadow -o $@ $<
 
-$(GUEST)/initrd.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/tidepool.ko \
-		     $(GUEST)/brd.ko $(virtio_files) $(GUEST)/hog
-	tools/mkinitramfs.sh $@ tests/guest-linux/init:init $(GUEST)/tidepool.ko:lib/tidepool.ko \
+initrd_files := tests/guest-linux/init:init $(GUEST)/tidepool.ko:lib/tidepool.ko \
 		$(GUEST)/brd.ko:lib/brd.ko $(GUEST)/hog \
 		$(foreach file,$(virtio_files),$(file):lib/$(notdir $(file)))
+
+$(GUEST)/initrd.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/tidepool.ko \
+		     $(GUEST)/brd.ko $(virtio_files) $(GUEST)/hog
+	tools/mkinitramfs.sh $@ $(initrd_files)
+
+# The same with what the tests of the page cache need; apart, for each boot unpacks it all.
+$(GUEST)/initrd-cache.img: $(GUEST)/initrd.img $(GUEST)/tidepool-test.ko $(GUEST)/tidepool-dm.ko \
+			   $(fs_files) $(guest_programs)
+	tools/mkinitramfs.sh $@ $(initrd_files) $(GUEST)/tidepool-test.ko:lib/tidepool-test.ko \
+		$(GUEST)/tidepool-dm.ko:lib/tidepool-dm.ko \
+		$(foreach file,$(fs_files),$(file):lib/$(notdir $(file))) \
+		$(filter-out %/hog,$(guest_programs))
 
 # The same for another kernel, with no other modules than the driver.
 $(GUEST)/initrd-%.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/driver-%/tidepool.ko \

@@ -5,6 +5,9 @@
 #include <linux/delay.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
+#include <linux/processor.h>
+#include <linux/time64.h>
+#include <linux/timekeeping.h>
 
 #include "test.h"
 
@@ -20,11 +23,19 @@ static unsigned int refuse;
 module_param_named(test_refuse, refuse, uint, 0644);
 MODULE_PARM_DESC(test_refuse, "FOR TESTS: refuse every Nth batch of puts as if there were no room");
 
+static bool fail_writes;
+module_param_named(test_fail_writes, fail_writes, bool, 0644);
+MODULE_PARM_DESC(test_fail_writes, "FOR TESTS: writes of files' pages fail");
+
 static atomic_t batches;
 
 void tidepool_test_pause(enum tidepool_pause place)
 {
-	mdelay(READ_ONCE(tidepool_test_pauses[place]));
+	u64 end = ktime_get_mono_fast_ns() + READ_ONCE(tidepool_test_pauses[place]) * NSEC_PER_MSEC;
+
+	/* mdelay() takes far longer than it says on an emulated CPU. */
+	while (ktime_get_mono_fast_ns() < end)
+		cpu_relax();
 }
 
 void tidepool_test_sleep(enum tidepool_pause place)
@@ -37,4 +48,9 @@ bool tidepool_test_refuse(void)
 	unsigned int every = READ_ONCE(refuse);
 
 	return every && atomic_inc_return(&batches) % every == 0;
+}
+
+bool tidepool_test_fail_writes(void)
+{
+	return READ_ONCE(fail_writes);
 }

@@ -59,6 +59,9 @@ void tidepool_test_sleep(enum tidepool_pause place);
 /* Whether a put is to be refused without asking: every Nth, by test_refuse=N. */
 bool tidepool_test_refuse(void);
 
+/* Whether files' pages are not to reach the disk, their writes to fail: test_fail_writes=1. */
+bool tidepool_test_fail_writes(void);
+
 #else
 
 static inline bool tidepool_rule(enum tidepool_rule rule)
@@ -75,6 +78,11 @@ static inline void tidepool_test_sleep(enum tidepool_pause place)
 }
 
 static inline bool tidepool_test_refuse(void)
+{
+	return false;
+}
+
+static inline bool tidepool_test_fail_writes(void)
 {
 	return false;
 }

@@ -7,12 +7,17 @@ import re
 import subprocess
 from pathlib import Path
 
-from machine import Machine, Qemu
-from mkiso import Module
-from test_linux import linux
+import pytest
 
+from machine import BUILD, Machine, Qemu
+from mkiso import Module
+from test_linux import VMLINUZ
+
+INITRD_CACHE = BUILD / "guest" / "initrd-cache.img"
 FILES = 16
 FILE_MIB = 4
+IMAGE_MIB = FILES * FILE_MIB + 48
+RULES = 7
 SECTORS = FILES * FILE_MIB << 20 >> 9
 
 
@@ -31,8 +36,22 @@ def make_files(folder: Path) -> Path:
 
 def make_ext4(folder: Path) -> Path:
     image = folder / "files.ext4"
-    command = ["/sbin/mke2fs", "-q", "-t", "ext4", "-b", "4096", "-d", str(make_files(folder)), str(image)]
-    subprocess.run([*command, f"{FILES * FILE_MIB + 16}M"], check=True)
+    command = ["/sbin/mke2fs", "-q", "-t", "ext4", "-b", "4096", "-d", str(make_files(folder))]
+    subprocess.run([*command, str(image), f"{IMAGE_MIB}M"], check=True)
+    return image
+
+
+def make_xfs(folder: Path) -> Path:
+    """Smaller than what mkfs.xfs supports for real use, hence the word."""
+    tree = make_files(folder)
+    names = sorted(path.name for path in tree.iterdir())
+    lines = ["/none", "0 0", "d--755 0 0"]
+    lines += [f"{name} ---644 0 0 {tree / name}" for name in names] + ["$", ""]
+    proto = folder / "proto"
+    proto.write_text("\n".join(lines), encoding="ascii")
+    image = folder / "files.xfs"
+    command = ["/sbin/mkfs.xfs", "--unsupported", "-q", "-p", str(proto)]
+    subprocess.run([*command, "-d", f"size={IMAGE_MIB}m,file,name={image}"], check=True)
     return image
 
 
@@ -44,18 +63,60 @@ def passes(output: str) -> list[dict[str, int]]:
     ]
 
 
-def run_three_passes(machine_type: type[Machine], folder: Path) -> None:
-    """Twice the files that the guest has room for: the disk is read once, the store serves then."""
-    modules = linux("web", "memory=96M", "tp.test=cache")
-    modules += [Module(make_ext4(folder), "web disk")]
-    with machine_type(modules, cpus=1, memory=512, limit=150) as machine:
+def run_guest(
+    machine_type: type[Machine], image: Path, cmdline: str, words: str = "", **options
+) -> str:
+    """One guest with the disk; returns what the console said."""
+    modules = [
+        Module(VMLINUZ, f"web kernel memory=96M on_crash=stop {words} -- console=ttyS0 {cmdline}"),
+        Module(INITRD_CACHE, "web initrd"),
+        Module(image, "web disk"),
+    ]
+    with machine_type(modules, memory=640, **options) as machine:
         output = machine.wait_end()
-    assert "web| tidepool-test: cache PASS" in output, output
+    failures = re.search(r"tidepool-test: .*FAIL.*|BUG:.*|Oops.*|hung task.*", output)
+    assert not failures, failures.group(0)
+    assert re.search(r"web\| tidepool-test: \w+ PASS", output), "the guest did not finish"
+    return output
+
+
+def run_three_passes(machine_type: type[Machine], folder: Path, frontend: str) -> None:
+    """More files than the guest has room for: the disk is read once, then the store serves."""
+    cmdline = f"tp.test=cache tp.frontend={frontend}"
+    output = run_guest(machine_type, make_ext4(folder), cmdline, cpus=1, limit=200)
     first, second, third = passes(output)
     assert first["sectors"] >= SECTORS
     assert second["sectors"] + third["sectors"] < SECTORS // 10
     assert third["gets"] > SECTORS // 8
 
 
-def test_cache_svm(tmp_path: Path) -> None:
-    run_three_passes(Qemu, tmp_path)
+@pytest.mark.parametrize("frontend", ["ftrace", "dm"])
+def test_cache_svm(frontend: str, tmp_path: Path) -> None:
+    run_three_passes(Qemu, tmp_path, frontend)
+
+
+@pytest.mark.parametrize("fs", ["ext4", "xfs"])
+def test_churn_svm(fs: str, tmp_path: Path) -> None:
+    """Files change in every way while pages come and go; each byte is what was written."""
+    image = make_ext4(tmp_path) if fs == "ext4" else make_xfs(tmp_path)
+    output = run_guest(Qemu, image, f"tp.test=churn tp.fs={fs}", "vcpus=2", limit=250)
+    assert re.search(r"web\| churn: OK", output)
+    (figures,) = passes(output)
+    assert figures["puts"] > 5000 and figures["gets"] > 1000 and figures["flushed"] > 1000
+
+
+def test_rules_svm(tmp_path: Path) -> None:
+    """Each rule of guest/linux-pv/cache.h that alone keeps old content away is needed."""
+    cmdline = "tp.test=rules tp.fs=xfs tp.driver=tidepool-test"
+    output = run_guest(Qemu, make_xfs(tmp_path), cmdline, "vcpus=2", limit=250)
+    assert len(re.findall(r"web\| rules: \w+ fresh", output)) == RULES
+    assert len(re.findall(r"web\| rules: \w+ stale", output)) == RULES
+
+
+def test_driver_stays_out_elsewhere() -> None:
+    """The same kernel and RAM disk right on QEMU: the driver finds no hypervisor of its kind."""
+    command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "EPYC", "-m", "256", "-no-reboot"]
+    command += ["-display", "none", "-serial", "stdio", "-kernel", str(VMLINUZ)]
+    command += ["-initrd", str(INITRD_CACHE), "-append", "console=ttyS0 tp.test=absent"]
+    run = subprocess.run(command, timeout=90, check=True, capture_output=True, text=True)
+    assert "tidepool-test: absent PASS" in run.stdout
