@@ -30,6 +30,7 @@ enum option_id {
 	OPTION_TMEM_WEIGHT,
 	OPTION_ON_RESET,
 	OPTION_ON_CRASH,
+	OPTION_MANAGER,
 	OPTION_TESTDEV,
 	OPTION_COUNT
 };
@@ -95,6 +96,7 @@ static const struct option options[OPTION_COUNT] = {
 	[OPTION_ON_CRASH] = {.prefix = "on_crash=",
 			     .choices = then_words,
 			     .expected = "restart or stop"},
+	[OPTION_MANAGER] = {.prefix = "manager", .flag = true},
 	[OPTION_TESTDEV] = {.prefix = "testdev", .flag = true},
 };
 _Static_assert(CONFIG_MEMORY_MIN == 4 * MIB && CONFIG_MEMORY_MAX == 512 * GIB &&
@@ -186,9 +188,10 @@ static bool parse_options(struct parser *parser, struct line *line, struct guest
 	for (;;) {
 		struct word word = word_next(&line->rest);
 		const char *complaint = "expected ";
-		const char *expected = "memory=, vcpus=, cpus=, weight=, tmem=, "
-				       "tmem_reserve=, tmem_weight=, shared=, on_reset=, "
-				       "on_crash=, testdev, or -- and the kernel's command line";
+		const char *expected =
+			"memory=, vcpus=, cpus=, weight=, tmem=, "
+			"tmem_reserve=, tmem_weight=, shared=, on_reset=, "
+			"on_crash=, manager, testdev, or -- and the kernel's command line";
 		bool accepted = false;
 		struct word text;
 
@@ -249,6 +252,7 @@ static bool parse_kernel(struct parser *parser, struct line *line, struct word k
 	guest->tmem_weight = (uint16_t)values[OPTION_TMEM_WEIGHT];
 	guest->on_reset = (enum config_then)values[OPTION_ON_RESET];
 	guest->on_crash = (enum config_then)values[OPTION_ON_CRASH];
+	guest->manager = values[OPTION_MANAGER];
 	guest->testdev = values[OPTION_TESTDEV];
 	return good;
 }

@@ -71,6 +71,7 @@ struct guest_config {
 	struct disk_config disks[CONFIG_MAX_DISKS]; /* in the order of their lines */
 	uint32_t grant_count;
 	struct grant_config grants[CONFIG_MAX_POOLS];
+	bool manager; /* "manager": it may save and restore the others' pages in the store */
 	bool testdev; /* "testdev": it has the ports of core/dev/testdev.h */
 };
 

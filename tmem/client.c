@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tmem/client.h"
+#include "tmem/log.h"
 #include "tmem/order.h"
 #include "tmem/pool.h"
 #include "tmem/scratch.h"
@@ -96,6 +97,14 @@ static void reserve_forgo(struct tmem_client *client)
 	tmem_lock_release(&client->lock);
 }
 
+/* A save that was under way has come to nothing. */
+static void log_close(struct tmem_client *client)
+{
+	tmem_lock_acquire(&client->lock);
+	__atomic_store_n(&client->log.open, false, __ATOMIC_RELEASE);
+	tmem_lock_release(&client->lock);
+}
+
 /* Drop the pools, a bounded step of it. Returns whether none is left. */
 static bool pools_release(struct tmem_client *client)
 {
@@ -122,7 +131,8 @@ int tmem_client_destroy(struct tmem_client *client)
 	bool done;
 
 	reserve_forgo(client);
-	done = pools_release(client);
+	log_close(client);
+	done = tmem_log_drop(client) && pools_release(client);
 	if (done)
 		tmem_scratch_drain();
 	/* The backlog first: when the client is gone nobody asks again. */

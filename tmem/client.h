@@ -18,6 +18,8 @@
 #include "tmem/lock.h"
 #include "tmem/tmem.h"
 
+struct tmem_gone;
+struct tmem_page;
 struct tmem_pool;
 
 #define TMEM_MAX_GRANTS 8u /* shared pools that a client may use */
@@ -38,6 +40,13 @@ struct tmem_grant {
  */
 #define TMEM_LANE_BITS 5u
 #define TMEM_LANES     (1u << TMEM_LANE_BITS)
+
+/* What is noted while the client is being saved: tmem/log.h. */
+struct tmem_log {
+	bool open;		  /* pages that go leave an entry; atomic */
+	struct tmem_gone *gone;	  /* entries; pushed without a lock, taken under the client's */
+	struct tmem_page *cursor; /* the next page to be saved of its shard; that shard's lock */
+};
 
 /* Pages that a stepwise call drops, or frames that it frees, before it asks to be repeated. */
 #define TMEM_STEP 64u
@@ -106,7 +115,8 @@ struct tmem_client {
 	uint32_t frozen;	      /* enum tmem_freeze, for each reason a bit; atomic */
 	uint32_t generation;	      /* of pages of order 9: tmem/huge.c; atomic */
 	uint64_t events[TMEM_EVENTS]; /* those of no lane of its own; atomic */
-	uint32_t grant_count;	      /* constant once the client is used */
+	struct tmem_log log;
+	uint32_t grant_count; /* constant once the client is used */
 	struct tmem_grant grants[TMEM_MAX_GRANTS];
 	/* A pool's frame stays once it was made, for the next pool of that id: tmem/pool.c. */
 	struct tmem_pool *pools[TIDEPOOL_MAX_POOLS];

@@ -61,7 +61,9 @@ static int64_t staged_put(struct tmem_client *client, uint64_t pool, uint64_t ha
 	if (!shard)
 		return ret;
 	old = tmem_index_find_page(shard, hash, key);
-	if (tmem_client_frozen(client))
+	if (old && access & TMEM_NEW_ONLY)
+		ret = -TIDEPOOL_EINVAL;
+	else if (tmem_client_frozen(client) && !(access & TMEM_THAWED))
 		ret = page_refuse(old);
 	else
 		ret = old ? page_replace(old, staged) : page_add(shard, hash, key, staged);

@@ -3,6 +3,7 @@
 #include "tmem/content.h"
 #include "tmem/frame.h"
 #include "tmem/index.h"
+#include "tmem/log.h"
 #include "tmem/order.h"
 #include "tmem/reserve.h"
 #include "tmem/store.h"
@@ -130,13 +131,15 @@ void tmem_page_unlink(struct tmem_page *page, uint32_t number, uint64_t hash, bo
 
 	if (shard->lane->ahead == number)
 		shard->lane->ahead = 0;
+	tmem_log_page(page);
 	remains->frame = tmem_content_release(page);
 	remains->nr_cells = 0;
-	remains_add(remains, number);
 	remains_add(remains, tmem_index_remove(shard, hash, number, returns));
 	if (!shard->pool->persistent)
 		tmem_order_remove(shard->lane, page);
 	sibling_unlink(shard, page, remains);
+	if (!tmem_log_cell(shard->pool, page))
+		remains_add(remains, number);
 	tmem_lane_count(shard->lane, TMEM_HELD, UINT64_MAX); /* one less */
 }
 

@@ -68,7 +68,8 @@ static inline struct tmem_shard *tmem_page_shard(const struct tmem_page *page)
  */
 struct tmem_remains {
 	void *frame;	   /* NULL: it had none */
-	uint32_t cells[4]; /* the page's first, then its object's if that went too, and the index's
+	uint32_t cells[4]; /* the index's, its object's if that went too, and the page's unless it
+			    * was logged
 			    */
 	unsigned int nr_cells;
 };

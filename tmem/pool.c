@@ -138,12 +138,13 @@ int64_t tmem_pool_free_id(struct tmem_client *client)
 	return -TIDEPOOL_ENOMEM;
 }
 
-static void pool_init(struct tmem_pool *pool, struct tmem_client *client)
+static void pool_init(struct tmem_pool *pool, struct tmem_client *client, int64_t id)
 {
 	unsigned int s;
 
 	__builtin_memset(pool, 0, sizeof(*pool));
 	pool->client = client;
+	pool->id = (uint64_t)id;
 	for (s = 0; s < TMEM_SHARDS; s++) {
 		pool->shards[s].pool = pool;
 		pool->shards[s].lane = &client->lanes[s];
@@ -151,26 +152,40 @@ static void pool_init(struct tmem_pool *pool, struct tmem_client *client)
 	}
 }
 
+#define ANY_ID (-1)
+
+/* The id that a new pool gets, or the error. @want: ANY_ID or the id. Context: client lock held. */
+static int64_t id_choose(struct tmem_client *client, int64_t want)
+{
+	if (want == ANY_ID && tmem_client_frozen(client))
+		return -TIDEPOOL_EFROZEN;
+	if (want == ANY_ID)
+		return tmem_pool_free_id(client);
+	if (client->pools[want] && client->pools[want]->state != TMEM_POOL_FREE)
+		return -TIDEPOOL_EBUSY;
+	return want;
+}
+
 /*
- * Claim the lowest free id for a pool that is being created. Its frame is made when there never was
- * one. Returns the id or -TIDEPOOL_ENOMEM.
+ * Claim an id for a pool that is being created, by @want as id_choose(). Its frame is made when
+ * there never was one. Returns the id or the error.
  */
-static int64_t id_claim(struct tmem_client *client)
+static int64_t id_claim(struct tmem_client *client, int64_t want)
 {
 	struct tmem_pool *frame = NULL;
 	int64_t id;
 
 	tmem_lock_acquire(&client->lock);
-	id = tmem_pool_free_id(client);
+	id = id_choose(client, want);
 	/* Eviction needs the lock to be open: the id may be another then. */
 	if (id >= 0 && !client->pools[id]) {
 		tmem_lock_release(&client->lock);
 		frame = tmem_frame_reserve(client, TMEM_FRAME_METADATA, NULL);
 		tmem_lock_acquire(&client->lock);
-		id = frame ? tmem_pool_free_id(client) : -TIDEPOOL_ENOMEM;
+		id = frame ? id_choose(client, want) : -TIDEPOOL_ENOMEM;
 	}
 	if (id >= 0 && !client->pools[id] && frame) {
-		pool_init(frame, client);
+		pool_init(frame, client, id);
 		__atomic_store_n(&client->pools[id], frame, __ATOMIC_RELEASE);
 		frame = NULL;
 	}
@@ -209,22 +224,16 @@ static void busy_end(struct tmem_pool *pool, enum tmem_pool_state state)
 	tmem_lock_release(&pool->client->lock);
 }
 
-int64_t tmem_pool_create(struct tmem_client *client, uint64_t flags, const uint64_t uuid[2])
+/* Make a pool. @flags: checked; @want: as id_choose(). Returns its id or the error. */
+static int64_t pool_make(struct tmem_client *client, int64_t want, uint64_t flags,
+			 const uint64_t uuid[2])
 {
 	void *frames[TMEM_INDEX_FRAMES];
 	struct tmem_pool *pool;
-	int64_t id = flags_check(flags);
-
-	if (id < 0)
-		return id;
-	if (flags & TIDEPOOL_POOL_SHARED)
-		return tmem_shared_open(client, flags, uuid);
-	if (tmem_client_frozen(client))
-		return -TIDEPOOL_EFROZEN;
-
 	/* Nobody else takes the id, and a destroy by another CPU is put off, until it is complete.
 	 */
-	id = id_claim(client);
+	int64_t id = id_claim(client, want);
+
 	if (id < 0)
 		return id;
 	pool = client->pools[id];
@@ -234,6 +243,7 @@ int64_t tmem_pool_create(struct tmem_client *client, uint64_t flags, const uint6
 		__atomic_store_n(&pool->huge, (flags & TIDEPOOL_POOL_ORDER_MASK) != 0,
 				 __ATOMIC_RELAXED);
 		pool->shared = false;
+		pool->flags = flags;
 		pool->uuid[0] = uuid[0];
 		pool->uuid[1] = uuid[1];
 		shards_set_open(pool, true);
@@ -244,6 +254,25 @@ int64_t tmem_pool_create(struct tmem_client *client, uint64_t flags, const uint6
 	}
 	tmem_frame_trim();
 	return id;
+}
+
+int64_t tmem_pool_create(struct tmem_client *client, uint64_t flags, const uint64_t uuid[2])
+{
+	int64_t ret = flags_check(flags);
+
+	if (ret < 0)
+		return ret;
+	if (flags & TIDEPOOL_POOL_SHARED)
+		return tmem_shared_open(client, flags, uuid);
+	return pool_make(client, ANY_ID, flags, uuid);
+}
+
+int64_t tmem_pool_create_at(struct tmem_client *client, uint64_t id, uint64_t flags,
+			    const uint64_t uuid[2])
+{
+	int64_t ret = flags_check(flags);
+
+	return ret < 0 ? ret : pool_make(client, (int64_t)id, flags, uuid);
 }
 
 /* Drop a closed pool's pages, a bounded step of it. Returns whether none is left. */

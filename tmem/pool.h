@@ -47,10 +47,12 @@ enum tmem_pool_state {
 struct tmem_pool {
 	struct tmem_shard shards[TMEM_SHARDS];
 	struct tmem_client *client; /* constant */
+	uint64_t id;		    /* constant */
 	/* Written while all shards are closed, read with one locked and open. */
 	bool persistent;
 	bool huge;	  /* of order 9; atomic, also read without: tmem_pool_is_huge() */
 	bool shared;	  /* of several clients: tmem/shared.h */
+	uint64_t flags;	  /* as NEW_POOL gave them */
 	uint64_t uuid[2]; /* as NEW_POOL gave it; the name of a shared pool */
 	/* Protected by the client's lock. */
 	enum tmem_pool_state state;
@@ -78,6 +80,9 @@ enum tmem_access {
 	/* Flags: in pools of which order; without either, in those of order 0. */
 	TMEM_HUGE = 2,	    /* in those of order 9 */
 	TMEM_ANY_ORDER = 4, /* in both */
+	/* Flags of puts. */
+	TMEM_THAWED = 8,    /* though the client is frozen */
+	TMEM_NEW_ONLY = 16, /* -TIDEPOOL_EINVAL where the key holds a page */
 };
 
 /*
@@ -131,6 +136,10 @@ static inline bool tmem_pool_keeps(const struct tmem_pool *pool)
 {
 	return pool->persistent || pool->shared;
 }
+
+/* tmem_pool_create_at - tmem_pool_create() with a number that is given, for a frozen client too */
+int64_t tmem_pool_create_at(struct tmem_client *client, uint64_t id, uint64_t flags,
+			    const uint64_t uuid[2]);
 
 /* The lowest pool number that is free, or -TIDEPOOL_ENOMEM. Context: client lock held. */
 int64_t tmem_pool_free_id(struct tmem_client *client);

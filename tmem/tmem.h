@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <tidepool/abi.h>
+
 #define TMEM_PAGE_SIZE	4096u
 #define TMEM_BLOCK_SIZE (2u << 20)
 #define TMEM_MAX_CPUS	64u
@@ -329,6 +331,121 @@ int64_t tmem_huge_get(struct tmem_client *client, uint64_t pool, const struct tm
  * repeat, to give back its memory; or the error.
  */
 int64_t tmem_huge_flush(struct tmem_client *client, uint64_t pool, const struct tmem_key *key);
+
+/* ---- save and restore: the stream's format is tmem/stream.h's -----------------------------------
+ */
+
+#define TMEM_POOL_WORDS (TIDEPOOL_MAX_POOLS / 64) /* a set of pool numbers */
+
+enum tmem_save_phase {
+	TMEM_SAVE_BEGIN,
+	TMEM_SAVE_POOLS,
+	TMEM_SAVE_PAGES,
+	TMEM_SAVE_LIVE, /* all pages are out; the guest goes on, and what goes is logged */
+	TMEM_SAVE_GONE,
+	TMEM_SAVE_CLOSED,
+	TMEM_SAVE_LAST,
+	TMEM_SAVE_DONE, /* the stream is complete */
+};
+
+/* A save under way; the caller's, for one CPU at a time. */
+struct tmem_save {
+	struct tmem_client *client;
+	void *page; /* the caller's, TMEM_PAGE_SIZE bytes, page-aligned */
+	enum tmem_save_phase phase;
+	uint64_t pools[TMEM_POOL_WORDS]; /* that there were at the start */
+	uint64_t nr_pools;
+	uint64_t pool, shard;		       /* where it goes on */
+	bool inside;			       /* of that shard: at the log's cursor */
+	uint64_t pages, gone, closed, records; /* written so far */
+	uint64_t last;			       /* checksum */
+};
+
+#define TMEM_SAVE_BUFFER_MIN (64u + TMEM_PAGE_SIZE) /* the longest record */
+
+/*
+ * tmem_save_begin - begin to save a client's own pools, and freeze it until tmem_save_end()
+ * @save: set up here
+ *
+ * The guest may go on: its pages only become fewer, and those that do are told at the end of the
+ * stream. Returns 0, or -TIDEPOOL_EBUSY: one is under way.
+ */
+int tmem_save_begin(struct tmem_save *save, struct tmem_client *client, void *page);
+
+/*
+ * tmem_save_read - get more of the stream: whole records
+ * @size: of the buffer, TMEM_SAVE_BUFFER_MIN at least
+ *
+ * Returns bytes written; 0: there is no more before tmem_save_finish(), or (in the phase
+ * TMEM_SAVE_DONE) at all; -TIDEPOOL_EAGAIN: repeat; -TIDEPOOL_EINVAL.
+ */
+int64_t tmem_save_read(struct tmem_save *save, void *buffer, uint64_t size);
+
+/*
+ * tmem_save_finish - what goes from here on is not told any more: the guest should stand still
+ * Returns 0, or -TIDEPOOL_EAGAIN: tmem_save_read() has not returned 0 yet.
+ */
+int tmem_save_finish(struct tmem_save *save);
+
+/* tmem_save_end - end a save, complete or not. Returns 0, or -TIDEPOOL_EAGAIN: repeat. */
+int tmem_save_end(struct tmem_save *save);
+
+/* What is wrong with a stream. */
+enum tmem_restore_fault {
+	TMEM_RESTORE_GOOD,
+	TMEM_RESTORE_MAGIC,
+	TMEM_RESTORE_VERSION,
+	TMEM_RESTORE_KIND,
+	TMEM_RESTORE_LENGTH,
+	TMEM_RESTORE_NUMBER,
+	TMEM_RESTORE_CHECKSUM,
+	TMEM_RESTORE_POOL,
+	TMEM_RESTORE_PAGE,
+	TMEM_RESTORE_COUNT,
+	TMEM_RESTORE_TRUNCATED,
+	TMEM_RESTORE_BEYOND,
+	TMEM_RESTORE_MEMORY,
+};
+
+/* A restore under way; as struct tmem_save. */
+struct tmem_restore {
+	struct tmem_client *client;
+	void *page;
+	enum tmem_restore_fault fault;
+	uint32_t kind;			  /* of the last record */
+	bool complete;			  /* its end has come */
+	uint64_t nr_pools;		  /* that are still to come */
+	uint64_t pools[TMEM_POOL_WORDS];  /* made, and to stay */
+	uint64_t closed[TMEM_POOL_WORDS]; /* made, and to go */
+	uint64_t pages, gone, nr_closed, records;
+	uint64_t last;
+};
+
+/*
+ * tmem_restore_begin - begin to build a client's pools from a stream; it is frozen until the end
+ * Returns 0, or -TIDEPOOL_EBUSY: it has pools, or is being saved.
+ */
+int tmem_restore_begin(struct tmem_restore *restore, struct tmem_client *client, void *page);
+
+/*
+ * tmem_restore_write - take more of the stream
+ * @buffer: from where the last call came to on; may change meanwhile
+ *
+ * Returns bytes taken, whole records only: 0 if @size is less than the next one.
+ * -TIDEPOOL_EBADMSG: the stream is refused; tmem_restore_reason() says why.
+ */
+int64_t tmem_restore_write(struct tmem_restore *restore, const void *buffer, uint64_t size);
+
+/*
+ * tmem_restore_end - end a restore
+ *
+ * Returns 0: all pools are there. -TIDEPOOL_EBADMSG: the stream was refused, or ended too early,
+ * and nothing of it is left. -TIDEPOOL_EAGAIN: repeat.
+ */
+int tmem_restore_end(struct tmem_restore *restore);
+
+/* tmem_restore_reason - what is wrong with the stream, for a sentence. Never NULL. */
+const char *tmem_restore_reason(const struct tmem_restore *restore);
 
 void tmem_client_stats(struct tmem_client *client, struct tmem_stats *stats);
 void tmem_store_stats(struct tmem_store_stats *stats);

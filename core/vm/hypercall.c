@@ -9,6 +9,7 @@
 #include <tidepool/abi.h>
 #include "arch/x86_64/virt.h"
 #include "core/vm/hypercall.h"
+#include "core/vm/session.h"
 #include "core/vm/vcpu.h"
 #include "core/vm/vm.h"
 #include "tmem/tmem.h"
@@ -90,6 +91,8 @@ static int64_t dispatch(struct vcpu *vcpu, uint64_t call)
 	case TIDEPOOL_OP_TARGET:
 	case TIDEPOOL_OP_REPORT:
 		return NOT_HERE;
+	case TIDEPOOL_OP_MANAGE:
+		return session_manage(vcpu->vm, gpr[RDI], gpr[RSI], gpr[RDX], gpr[RCX]);
 	default:
 		return page_operation(vcpu, op);
 	}

@@ -17,6 +17,7 @@
 #include "core/string.h"
 #include "core/time.h"
 #include "core/vm/loader.h"
+#include "core/vm/session.h"
 #include "core/vm/vcpu.h"
 #include "tmem/tmem.h"
 
@@ -220,6 +221,8 @@ int vm_create_step(struct vm *vm)
 bool vm_destroy_step(struct vm *vm)
 {
 	if (vm->tmem) {
+		if (!session_drop_step(vm))
+			return false;
 		if (tmem_client_destroy(vm->tmem) == 0)
 			vm->tmem = NULL;
 		return false;

@@ -16,6 +16,7 @@
 #include "core/vm/balloon.h"
 #include "tmem/tmem.h"
 
+struct session;
 struct vcpu;
 
 /* Guest-physical layout: RAM from 0, a hole for devices below 4 GiB, the rest of the RAM above. */
@@ -81,9 +82,10 @@ struct vm {
 	struct virtio virtio;
 
 	struct tmem_client *tmem;
-	uint64_t blocks_taken; /* by vm_create_step() so far */
-	uint64_t blocks_freed; /* by vm_destroy_step() so far: entries of the table looked at */
-	uint64_t blocks_held;  /* atomic: those that the host has given it at the moment */
+	struct session *session; /* core/vm/session.c; under the lock while the guest is up */
+	uint64_t blocks_taken;	 /* by vm_create_step() so far */
+	uint64_t blocks_freed;	 /* by vm_destroy_step() so far: entries of the table looked at */
+	uint64_t blocks_held;	 /* atomic: those that the host has given it at the moment */
 	struct balloon balloon;
 
 	/* Its life cycle: core/vm/life.c. Under the lock, but for next_work. */

@@ -23,12 +23,14 @@
 #define TIDEPOOL_FEATURE_SUBPAGE (1u << 2) /* TIDEPOOL_OP_NEW_PAGE, _READ, _WRITE, _XCHG */
 #define TIDEPOOL_FEATURE_SHARED	 (1u << 3) /* TIDEPOOL_POOL_SHARED, for those who are granted it */
 #define TIDEPOOL_FEATURE_HUGE	 (1u << 4) /* pools of order TIDEPOOL_HUGE_ORDER */
+#define TIDEPOOL_FEATURE_MANAGE	 (1u << 5) /* TIDEPOOL_OP_MANAGE, for managers */
 #define TIDEPOOL_FEATURE_BALLOON (1u << 8) /* TIDEPOOL_OP_GIVE_BLOCK and the three behind it */
 
 /* Those of this version. */
 #define TIDEPOOL_FEATURES                                                                          \
 	(TIDEPOOL_FEATURE_VECTOR | TIDEPOOL_FEATURE_RANGE | TIDEPOOL_FEATURE_SUBPAGE |             \
-	 TIDEPOOL_FEATURE_SHARED | TIDEPOOL_FEATURE_HUGE | TIDEPOOL_FEATURE_BALLOON)
+	 TIDEPOOL_FEATURE_SHARED | TIDEPOOL_FEATURE_HUGE | TIDEPOOL_FEATURE_BALLOON |              \
+	 TIDEPOOL_FEATURE_MANAGE)
 
 /* Version: a guest refuses a major number it does not know. */
 #define TIDEPOOL_ABI_MAJOR   1u
@@ -54,11 +56,26 @@
 #define TIDEPOOL_OP_QUERY	 11u /* (TIDEPOOL_QUERY_*) -> value */
 #define TIDEPOOL_OP_FLUSH_RANGE	 12u /* (pool, oid0, oid1, oid2, index, count) -> indices done */
 #define TIDEPOOL_OP_VECTOR	 16u /* (address of descriptors, count, flags) -> descriptors done */
-#define TIDEPOOL_OP_GIVE_BLOCK	 24u /* (gfn) -> 0 */
-#define TIDEPOOL_OP_TAKE_BLOCK	 25u /* (gfn) -> 0 */
-#define TIDEPOOL_OP_TARGET	 26u /* () -> blocks that the guest is asked to keep */
-#define TIDEPOOL_OP_REPORT	 27u /* (gfn of a struct tidepool_report, or _REPORT_NONE) -> 0 */
-#define TIDEPOOL_OP_COUNT	 28u
+#define TIDEPOOL_OP_MANAGE	 20u /* (TIDEPOOL_MANAGE_*, guest, ...): managers only */
+
+/* What TIDEPOOL_OP_MANAGE does, in RDI; a guest is a number from FIND. */
+#define TIDEPOOL_MANAGE_FIND	      0u /* (name low, name high) -> guest */
+#define TIDEPOOL_MANAGE_SAVE_BEGIN    1u /* (guest) -> 0 */
+#define TIDEPOOL_MANAGE_SAVE_READ     2u /* (guest, address, bytes) -> bytes written; 0: no more */
+#define TIDEPOOL_MANAGE_SAVE_FINISH   3u /* (guest) -> 0 */
+#define TIDEPOOL_MANAGE_SAVE_END      4u /* (guest) -> 0 */
+#define TIDEPOOL_MANAGE_RESTORE_BEGIN 5u /* (guest) -> 0 */
+#define TIDEPOOL_MANAGE_RESTORE_WRITE 6u /* (guest, address, bytes) -> bytes taken */
+#define TIDEPOOL_MANAGE_RESTORE_END   7u /* (guest) -> 0 */
+#define TIDEPOOL_MANAGE_COUNT	      8u
+
+#define TIDEPOOL_MANAGE_BUFFER_MIN 64u	  /* bytes; of SAVE_READ 4160, the longest record */
+#define TIDEPOOL_MANAGE_BUFFER_MAX 65536u /* bytes, in one 2 MiB block of the guest's RAM */
+#define TIDEPOOL_OP_GIVE_BLOCK	   24u	  /* (gfn) -> 0 */
+#define TIDEPOOL_OP_TAKE_BLOCK	   25u	  /* (gfn) -> 0 */
+#define TIDEPOOL_OP_TARGET	   26u	  /* () -> blocks that the guest is asked to keep */
+#define TIDEPOOL_OP_REPORT	   27u /* (gfn of a struct tidepool_report, or _REPORT_NONE) -> 0 */
+#define TIDEPOOL_OP_COUNT	   28u
 
 /* What TIDEPOOL_OP_QUERY tells a guest about itself. */
 #define TIDEPOOL_QUERY_PUTS    0u /* puts that stored a page */
@@ -137,10 +154,12 @@ struct tidepool_report {
 #define TIDEPOOL_EAGAIN	 11   /* a bounded step was done, more remains: repeat the same call */
 #define TIDEPOOL_ENOMEM	 12   /* refused: no room, nothing changed */
 #define TIDEPOOL_EFAULT	 14   /* the frame number names no RAM of this guest */
+#define TIDEPOOL_EBUSY	 16   /* manager: the guest is not in a state for it */
 #define TIDEPOOL_ENODEV	 19   /* no such pool */
 #define TIDEPOOL_EINVAL	 22   /* an argument is outside its range */
 #define TIDEPOOL_ENOSPC	 28   /* put refused, and the key's old page was dropped */
 #define TIDEPOOL_ENOSYS	 38   /* no such operation */
+#define TIDEPOOL_EBADMSG 74   /* manager: the stream is refused */
 #define TIDEPOOL_EFROZEN 1001 /* refused: the guest is frozen, its pages may only become fewer */
 
 #endif

@@ -33,15 +33,22 @@ def test_guests_side_by_side(machine_type: type[Machine]) -> None:
         tiny("shared", "write", name="writer", words="memory=16M shared=base:rw shared=answer:ro"),
         tiny("shared", "read", name="reader", words="memory=16M shared=answer:rw shared=base:ro"),
         tiny("shared", name="stranger"),
+        tiny("saved", "source", name="source", words="memory=16M shared=signal:rw"),
+        tiny("saved", name="target"),
+        tiny("manager", words="memory=16M manager shared=signal:rw"),
         tiny("scrub", "byte=17", name="scrub1", words="memory=16M tmem=512K"),
         tiny("scrub", "byte=34", name="scrub2", words="memory=16M tmem=512K"),
     ]
     cmdline = "idle=poweroff pool=base,tmem=4M pool=answer,persistent,tmem=4M"
+    cmdline += " pool=signal,persistent,tmem=1M"
     with machine_type(modules, cmdline=cmdline, limit=120) as machine:
         output = machine.wait_end()
     names = ("abi", "badargs", "irq", "strings", "cpu", "full", "vector1", "vector2")
     names += ("huge", "writer", "reader", "stranger", "scrub1", "scrub2")
+    names += ("source", "target", "manager")
     assert results(output) == dict.fromkeys(names, "Success")
+    assert "guest target: restore refused: record 4: a wrong checksum" in output
+    assert re.search(r"guest target: restore refused: record \d+: the end is missing", output)
 
 
 def test_balloon(machine_type: type[Machine]) -> None:

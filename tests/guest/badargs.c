@@ -286,6 +286,8 @@ static bool is_documented(uint64_t op, int64_t result)
 		return result == 0 || result == -TIDEPOOL_EINVAL || result == -TIDEPOOL_EFAULT;
 	case TIDEPOOL_OP_TARGET:
 		return result > 0;
+	case TIDEPOOL_OP_MANAGE:
+		return result == -TIDEPOOL_EPERM;
 	default:
 		return result == -TIDEPOOL_ENOSYS;
 	}

@@ -75,7 +75,7 @@ static void test_good_lines(void **state)
 	begin();
 	module("web  kernel memory=512M\tvcpus=16 cpus=0-2,5,63 weight=2 tmem=256M "
 	       "tmem_reserve=64M tmem_weight=3 "
-	       "on_reset=stop on_crash=restart testdev --  console=ttyS0  quiet -- x");
+	       "on_reset=stop on_crash=restart manager testdev --  console=ttyS0  quiet -- x");
 	module("db-1_x kernel");
 	module("web initrd");
 	strcpy(boot.cmdline, " idle=poweroff mitigations=off nmi=panic ");
@@ -238,17 +238,17 @@ static void test_sentences(void **state)
 	assert_fault(
 		"web kernel quiet",
 		"module 1 (web): \"quiet\": expected memory=, vcpus=, cpus=, weight=, tmem=, "
-		"tmem_reserve=, tmem_weight=, shared=, on_reset=, on_crash=, testdev, or -- and "
+		"tmem_reserve=, tmem_weight=, shared=, on_reset=, on_crash=, manager, testdev, or -- and "
 		"the kernel's command line");
 	assert_fault(
 		"web kernel memory",
 		"module 1 (web): \"memory\": expected memory=, vcpus=, cpus=, "
-		"weight=, tmem=, tmem_reserve=, tmem_weight=, shared=, on_reset=, on_crash=, testdev, or -- and the "
+		"weight=, tmem=, tmem_reserve=, tmem_weight=, shared=, on_reset=, on_crash=, manager, testdev, or -- and the "
 		"kernel's command line");
 	assert_fault(
 		"web kernel testdev=1",
 		"module 1 (web): \"testdev=1\": expected memory=, vcpus=, cpus=, weight=, tmem=, "
-		"tmem_reserve=, tmem_weight=, shared=, on_reset=, on_crash=, testdev, or -- and the kernel's command line");
+		"tmem_reserve=, tmem_weight=, shared=, on_reset=, on_crash=, manager, testdev, or -- and the kernel's command line");
 	assert_fault("web kernel testdev testdev",
 		     "module 1 (web): \"testdev\": given twice; expected it once a line");
 	assert_fault("web kernel on_crash=reboot",

@@ -76,4 +76,5 @@ unit_test_vmx_exits :=
 unit_test_tmem_freeze := $(unit_test_tmem_content)
 unit_test_tmem_huge := $(unit_test_tmem_content)
 unit_test_tmem_shared := $(unit_test_tmem_content)
+unit_test_tmem_save := $(unit_test_tmem_content) tests/unit/save_host.c
 unit_test_tmem_scrub := $(tmem_sources) $(model_host)
