@@ -26,11 +26,12 @@
 
 /* A head's state. All but one are to gets as if there were no page. */
 enum state {
-	DEAD,	   /* parts of the steps before next are still to be dropped */
-	DEAD_HELD, /* likewise; the key held a page when that began */
-	BUILDING,  /* parts of the steps before next have been put */
-	BUSY,	   /* likewise, and some CPU is putting those of step next */
-	TAKEN,	   /* parts of the steps before next have gone to the guest that gets the page */
+	DEAD,	       /* parts of the steps before next are still to be dropped */
+	DEAD_FLUSHED,  /* likewise; a flush found a page */
+	DEAD_REPLACED, /* likewise; a put found a page */
+	BUILDING,      /* parts of the steps before next have been put */
+	BUSY,	       /* likewise, and some CPU is putting those of step next */
+	TAKEN, /* parts of the steps before next have gone to the guest that gets the page */
 	COMPLETE,
 };
 
@@ -178,11 +179,14 @@ static int64_t dead_drop(const struct huge *huge, struct head dead)
 
 static bool is_dead(struct head head)
 {
-	return head.state == DEAD || head.state == DEAD_HELD;
+	return head.state <= DEAD_REPLACED;
 }
 
-/* Let a page be gone for everybody; its parts are still to be dropped. Context: shard lock held. */
-static void head_kill(struct tmem_page *page, struct head *head)
+/*
+ * Let a page be gone for everybody; its parts are still to be dropped.
+ * @why: DEAD_FLUSHED or DEAD_REPLACED. Context: shard lock held.
+ */
+static void head_kill(struct tmem_page *page, struct head *head, enum state why)
 {
 	if (is_dead(*head))
 		return;
@@ -190,7 +194,7 @@ static void head_kill(struct tmem_page *page, struct head *head)
 		head->next++;
 	else if (head->state != BUILDING)
 		head->next = STEPS;
-	head->state = head->state == COMPLETE ? DEAD_HELD : DEAD;
+	head->state = head->state == COMPLETE ? why : DEAD;
 	head_set(page, *head);
 }
 
@@ -234,7 +238,7 @@ static int64_t put_claim(const struct huge *huge, uint64_t cookie, struct head *
 	if (cookie == 0 && !page) {
 		ret = head_make(huge, shard, head);
 	} else if (cookie == 0) {
-		head_kill(page, head);
+		head_kill(page, head, DEAD_REPLACED);
 		ret = -TIDEPOOL_EAGAIN;
 	} else if (!page || head->generation != head_of((uint32_t)cookie).generation) {
 		ret = -TIDEPOOL_ENOSPC; /* flushed or put anew by another CPU, or evicted */
@@ -286,7 +290,7 @@ static int64_t put_settle(const struct huge *huge, struct head *head, int64_t er
 	if (!page || word_of(*head) != word_of(claimed)) {
 		ret = -TIDEPOOL_ENOSPC;
 	} else if (error) {
-		head_kill(page, head);
+		head_kill(page, head, DEAD_REPLACED);
 		ret = -TIDEPOOL_EAGAIN;
 	} else {
 		head->next++;
@@ -314,7 +318,7 @@ static int64_t put_clear(const struct huge *huge, struct head dead, bool refused
 	if (ret < 0)
 		return ret;
 	/* A replacement by a frozen guest ends here; one by another begins now. */
-	refused = refused || (dead.state == DEAD_HELD && tmem_client_frozen(huge->client));
+	refused = refused || (dead.state == DEAD_REPLACED && tmem_client_frozen(huge->client));
 	return refused ? -TIDEPOOL_ENOSPC : -TIDEPOOL_EAGAIN;
 }
 
@@ -394,7 +398,7 @@ static int64_t get_fail(const struct tmem_shard *shard, struct tmem_page *page, 
 	if (page && !shard->pool->persistent)
 		tmem_page_drop(page); /* the other parts are evicted in their time */
 	else if (page)
-		head_kill(page, &head);
+		head_kill(page, &head, DEAD_REPLACED);
 	return -TIDEPOOL_ENOENT;
 }
 
@@ -463,12 +467,12 @@ int64_t tmem_huge_flush(struct tmem_client *client, uint64_t pool, const struct 
 		return ret;
 	page = head_find(&huge, shard, &head);
 	if (page)
-		head_kill(page, &head);
+		head_kill(page, &head, DEAD_FLUSHED);
 	tmem_shard_unlock(shard);
 	if (page)
 		ret = dead_drop(&huge, head);
 	if (ret == 1)
-		ret = head.state == DEAD_HELD;
+		ret = head.state == DEAD_FLUSHED;
 	tmem_frame_trim();
 	return ret;
 }
