@@ -307,8 +307,11 @@ bool tmem_pool_release(struct tmem_pool *pool, unsigned int *budget)
 	tmem_lock_release(&client->lock);
 	if (state == TMEM_POOL_FREE)
 		return true;
-	if (state == TMEM_POOL_OPEN)
+	if (state == TMEM_POOL_OPEN) {
 		shards_set_open(pool, false);
+		/* Nor is it one of such pages any more: that it is none is what calls are told. */
+		__atomic_store_n(&pool->huge, false, __ATOMIC_RELAXED);
+	}
 	if (!shards_drain(pool, budget))
 		return false;
 

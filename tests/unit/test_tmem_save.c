@@ -289,7 +289,7 @@ static void test_given_up(void **state)
 	assert_int_equal(tmem_save_end(&save), -TIDEPOOL_EAGAIN);
 	while (tmem_save_end(&save) == -TIDEPOOL_EAGAIN)
 		;
-	assert_true(stats_of(client).charged <= charged + 1);
+	assert_true(stats_of(client).charged <= charged + 8); /* the index stays */
 	assert_int_equal(put(0, 1, 1, 'a'), 0);
 	assert_int_equal(tmem_save_begin(&save, client, staging), 0);
 	assert_int_equal(flush(0, 1, 1), 1);
