@@ -33,6 +33,7 @@ def test_guests_side_by_side(machine_type: type[Machine]) -> None:
         tiny("shared", "write", name="writer", words="memory=16M shared=base:rw shared=answer:ro"),
         tiny("shared", "read", name="reader", words="memory=16M shared=answer:rw shared=base:ro"),
         tiny("shared", name="stranger"),
+        tiny("model", "seed=1 calls=1500", words="memory=16M tmem=3M shared=own:rw"),
         tiny("saved", "source", name="source", words="memory=16M shared=signal:rw"),
         tiny("saved", name="target"),
         tiny("manager", words="memory=16M manager shared=signal:rw"),
@@ -40,12 +41,12 @@ def test_guests_side_by_side(machine_type: type[Machine]) -> None:
         tiny("scrub", "byte=34", name="scrub2", words="memory=16M tmem=512K"),
     ]
     cmdline = "idle=poweroff pool=base,tmem=4M pool=answer,persistent,tmem=4M"
-    cmdline += " pool=signal,persistent,tmem=1M"
+    cmdline += " pool=signal,persistent,tmem=1M pool=own,tmem=200K"
     with machine_type(modules, cmdline=cmdline, limit=120) as machine:
         output = machine.wait_end()
     names = ("abi", "badargs", "irq", "strings", "cpu", "full", "vector1", "vector2")
     names += ("huge", "writer", "reader", "stranger", "scrub1", "scrub2")
-    names += ("source", "target", "manager")
+    names += ("model", "source", "target", "manager")
     assert results(output) == dict.fromkeys(names, "Success")
     assert "guest target: restore refused: record 4: a wrong checksum" in output
     assert re.search(r"guest target: restore refused: record \d+: the end is missing", output)

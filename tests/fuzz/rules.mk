@@ -9,13 +9,14 @@
 
 FUZZ          := $(BUILD)/fuzz
 FUZZ_SECONDS  := 60
-FUZZ_TARGETS  := store bootinfo config loader insn
+FUZZ_TARGETS  := store restore bootinfo config loader insn
 FUZZ_CFLAGS   := -std=gnu11 -g -O1 -Wall -Wextra -Werror -I. -Iinclude \
 		 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 		 -fsanitize-coverage-ignorelist=tests/fuzz/uninstrumented.txt
 FUZZ_OPTIONS  := -timeout=20 -rss_limit_mb=2048 -print_final_stats=1
 
-fuzz_store    := $(wildcard tmem/*.c) tests/unit/model.c tests/fuzz/store_host.c $(lz4_sources)
+fuzz_store    := $(wildcard tmem/*.c) $(engine_sources) tests/fuzz/store_host.c $(lz4_sources)
+fuzz_restore  := $(wildcard tmem/*.c) tests/fuzz/store_host.c $(lz4_sources)
 fuzz_bootinfo := $(unit_test_multiboot2)
 fuzz_config   := $(unit_test_config)
 fuzz_loader   := $(loader_sources)
@@ -49,5 +50,5 @@ fuzz: deps-build deps-fuzz $(FUZZ_TARGETS:%=$(FUZZ)/fuzz_%) $(FUZZ)/seeds
 
 # Short enough for every run of the tests, and with the same dice each time.
 fuzz-smoke:
-	@$(MAKE) --no-print-directory fuzz FUZZ_TARGETS=store FUZZ_SECONDS=10 \
+	@$(MAKE) --no-print-directory fuzz FUZZ_TARGETS='store restore' FUZZ_SECONDS=6 \
 		FUZZ_OPTIONS='$(FUZZ_OPTIONS) -seed=1'

@@ -117,9 +117,34 @@ def store() -> list[bytes]:
     return [head + body for head in limits for body in (sensible, sensible + some)]
 
 
+def restore() -> list[bytes]:
+    """Streams without checksums, which the target puts right: empty, one pool, pages of both kinds."""
+
+    def record(kind: int, pool: int = 0, words: tuple = (0, 0, 0, 0), payload: bytes = b"") -> bytes:
+        return struct.pack("<IIQQ4QQ", kind, 64 + len(payload), 0, pool, *words, 0) + payload
+
+    def begin(pools: int) -> bytes:
+        return record(1, 0, (0x6C6F6F7065646974, 1, pools, 0))
+
+    persistent, ephemeral, order9 = 1 << 24 | 1, 1 << 24, 1 << 24 | 9 << 4 | 1
+    page = record(3, 0, (1, 2, 3, 4), bytes(range(256)) * 16)
+    filled = record(4, 0, (1, 2, 3, 5), b"\x07\0\0\0" * 2)
+    pools = record(2, 0, (persistent, 5, 6, 0)) + record(2, 1, (ephemeral, 0, 0, 0))
+    streams = [
+        begin(0) + record(7, 0, (0, 0, 0, 2)),
+        begin(2) + pools + page + filled + record(7, 0, (2, 0, 0, 6)),
+        begin(2) + pools + page + filled + record(5, 0, (1, 2, 3, 4)) + record(6, 1)
+        + record(7, 0, (2, 1, 1, 8)),
+        begin(1) + record(2, 7, (order9, 0, 0, 0))
+        + record(4, 7, (1, 0, 0, 1 << 63), struct.pack("<II", 5 << 24, 5 << 24))
+        + record(7, 0, (1, 0, 0, 4)),
+    ]
+    return [head + stream for head in (b"\1\0", b"\0\0", b"\1\x88") for stream in streams]
+
+
 def main() -> None:
     root = Path(sys.argv[1])
-    for make in (bootinfo, config, loader, insn, store):
+    for make in (bootinfo, config, loader, insn, store, restore):
         folder = root / make.__name__
         folder.mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(make()):

@@ -35,10 +35,19 @@ $(GUEST_TESTS)/%.elf: $(GUEST_TESTS)/%.c.o $(GUEST_TEST_LIB) tests/guest/guest.l
 $(GUEST_TESTS)/multiboot.elf: $(GUEST_TESTS)/multiboot.c.o $(GUEST_TEST_LIB) tests/guest/guest.lds
 	$(GUEST_TEST_LD) -e start_multiboot -o $@ $(filter-out $(GUEST_PVH),$(filter %.o,$^))
 
+# The reference model and the random calls that the host's tests compare the store with.
+MODEL_OBJS := $(GUEST_TESTS)/unit/engine.c.o $(GUEST_TESTS)/unit/model.c.o
+
+$(GUEST_TESTS)/unit/%.c.o: tests/unit/%.c tests/guest/rules.mk | deps-build
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_TEST_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(GUEST_TESTS)/model.elf: $(MODEL_OBJS)
+
 # The same in the 32-bit format, that of most Multiboot kernels.
 $(GUEST_TESTS)/multiboot32.elf: $(GUEST_TESTS)/multiboot.elf
 	$(OBJCOPY) -O elf32-i386 $< $@
 
-.SECONDARY: $(GUEST_TEST_LIB) $(GUEST_TEST_ELFS:.elf=.c.o)
+.SECONDARY: $(MODEL_OBJS) $(GUEST_TEST_LIB) $(GUEST_TEST_ELFS:.elf=.c.o)
 
--include $(GUEST_TEST_LIB:.o=.d) $(GUEST_TEST_ELFS:.elf=.c.d)
+-include $(MODEL_OBJS:.o=.d) $(GUEST_TEST_LIB:.o=.d) $(GUEST_TEST_ELFS:.elf=.c.d)

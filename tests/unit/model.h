@@ -22,10 +22,14 @@ struct model_page {
 struct model_pool {
 	bool open;
 	bool persistent;
+	bool huge;   /* pages of 2 MiB */
+	bool shared; /* its pages are model.shared's */
 	struct model_page pages[MODEL_OBJECTS][MODEL_INDICES];
 };
 
 struct model {
+	bool frozen[MODEL_CLIENTS];
+	struct model_pool shared;
 	struct model_pool pools[MODEL_CLIENTS][MODEL_POOLS];
 };
 

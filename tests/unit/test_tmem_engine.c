@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Random calls to all of the store, compared with the reference model: pools of both page sizes and
+ * kinds, a shared one, clients that are frozen, saved and restored, caps and refused blocks.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include <tidepool/abi.h>
+
+#include "tests/unit/engine.h"
+#include "tests/unit/engine_store.h"
+#include "tests/unit/model.h"
+#include "tests/unit/model_host.h"
+
+#define ROUNDS 16u
+#define CALLS  4000u /* a round */
+
+static void differ(const char *what, int64_t value)
+{
+	print_error("%s: %lld\n", what, (long long)value);
+	fail_msg("the store and the model differ");
+}
+
+static void accounts_check(unsigned int c)
+{
+	struct tmem_stats stats;
+
+	tmem_client_stats(engine_clients[c], &stats);
+	assert_true(stats.charged <= engine_caps[c] || stats.charged <= 3);
+	assert_true(stats.held >= engine_count(c, true));
+	if (!engine_has_huge(c))
+		assert_true(stats.held <= engine_count(c, false));
+}
+
+static uint64_t cap_choose(void)
+{
+	switch (model_random() % 3) {
+	case 0:
+		return UINT64_MAX;
+	case 1:
+		return 10 + model_random() % 100;
+	default:
+		return 10 + model_random() % 2000;
+	}
+}
+
+static void round_run(uint64_t seed)
+{
+	unsigned int c, i;
+
+	model_random_seed(seed);
+	assert_int_equal(model_host_start(UINT64_MAX), 0);
+	for (c = 0; c < MODEL_CLIENTS; c++)
+		engine_caps[c] = cap_choose();
+	engine_store_start(MODEL_CLIENTS, differ);
+	if (seed % 2)
+		model_host.limit = 2 + model_random() % 12;
+	if (seed % 3 == 0)
+		model_host.fail_in = 2 + model_random() % 4;
+	for (i = 0; i < CALLS; i++) {
+		uint64_t random = model_random();
+
+		engine_call((const uint8_t *)&random);
+		if (i % 64 == 0)
+			accounts_check((unsigned int)(i / 64 % MODEL_CLIENTS));
+	}
+	engine_store_stop();
+	model_host_stop();
+}
+
+static void test_random_calls(void **state)
+{
+	uint64_t seed;
+
+	(void)state;
+	for (seed = 0; seed < ROUNDS; seed++)
+		round_run(seed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_calls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
