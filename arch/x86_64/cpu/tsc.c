@@ -10,7 +10,6 @@
 #include "core/errno.h"
 #include "core/time.h"
 
-#define CALIBRATION_MSEC  50u
 #define SAMPLES		  8u	     /* readings of which the best counts */
 #define DEAD_CLOCK_TICKS  (1u << 26) /* TSC ticks in which any reference clock moves */
 #define TOLERANCE_PERCENT 1u
@@ -33,6 +32,7 @@ struct reference {
 	const char *name;
 	uint32_t hz;
 	uint32_t mask;
+	uint32_t msec; /* to measure for: far less than it takes to wrap */
 	uint32_t (*read)(void);
 };
 
@@ -101,7 +101,7 @@ static struct instant read_edge(const struct reference *ref)
 /* Returns the TSC's frequency in kHz, 0 when the reference does not move. */
 static uint64_t measure(const struct reference *ref)
 {
-	const uint32_t wanted = ref->hz / 1000 * CALIBRATION_MSEC;
+	const uint32_t wanted = ref->hz / 1000 * ref->msec;
 	uint64_t first = rdtsc(), hz;
 	uint32_t ticks = ref->read();
 	struct instant start, end;
@@ -151,10 +151,11 @@ int tsc_init(const struct acpi_info *acpi)
 		.name = "ACPI timer",
 		.hz = PM_TIMER_HZ,
 		.mask = acpi->pm_timer_is_32_bit ? UINT32_MAX : 0xffffff,
+		.msec = 50,
 		.read = read_pm_timer,
 	};
 	const struct reference pit = {
-		.name = "PIT", .hz = PIT_HZ, .mask = 0xffff, .read = read_pit};
+		.name = "PIT", .hz = PIT_HZ, .mask = 0xffff, .msec = 20, .read = read_pit};
 	uint64_t told = told_by_cpuid(), khz = 0;
 	const char *source = pm_timer.name;
 
