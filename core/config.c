@@ -28,6 +28,7 @@ enum option_id {
 	OPTION_TMEM,
 	OPTION_TMEM_RESERVE,
 	OPTION_TMEM_WEIGHT,
+	OPTION_COMPRESS,
 	OPTION_ON_RESET,
 	OPTION_ON_CRASH,
 	OPTION_MANAGER,
@@ -46,6 +47,8 @@ struct option {
 	uint64_t min, max, step;
 	const char *expected;
 };
+
+static const char *const switch_words[] = {"off", "on", NULL};
 
 static const char *const then_words[] = {
 	[CONFIG_STOP] = "stop",
@@ -90,6 +93,9 @@ static const struct option options[OPTION_COUNT] = {
 				.max = CONFIG_WEIGHT_MAX,
 				.step = 1,
 				.expected = "a number from 1 to " VALUE(CONFIG_WEIGHT_MAX)},
+	[OPTION_COMPRESS] = {.prefix = "compress=",
+			     .choices = switch_words,
+			     .expected = "on or off"},
 	[OPTION_ON_RESET] = {.prefix = "on_reset=",
 			     .choices = then_words,
 			     .expected = "restart or stop"},
@@ -109,6 +115,7 @@ static const uint64_t option_defaults[OPTION_COUNT] = {
 	[OPTION_WEIGHT] = 1,
 	[OPTION_TMEM] = UINT64_MAX,
 	[OPTION_TMEM_WEIGHT] = 1,
+	[OPTION_COMPRESS] = true,
 	[OPTION_ON_RESET] = CONFIG_RESTART,
 	[OPTION_ON_CRASH] = CONFIG_STOP,
 };
@@ -190,7 +197,7 @@ static bool parse_options(struct parser *parser, struct line *line, struct guest
 		const char *complaint = "expected ";
 		const char *expected =
 			"memory=, vcpus=, cpus=, weight=, tmem=, "
-			"tmem_reserve=, tmem_weight=, shared=, on_reset=, "
+			"tmem_reserve=, tmem_weight=, compress=, shared=, on_reset=, "
 			"on_crash=, manager, testdev, or -- and the kernel's command line";
 		bool accepted = false;
 		struct word text;
@@ -250,6 +257,7 @@ static bool parse_kernel(struct parser *parser, struct line *line, struct word k
 	guest->tmem_cap = values[OPTION_TMEM];
 	guest->tmem_reserve = values[OPTION_TMEM_RESERVE];
 	guest->tmem_weight = (uint16_t)values[OPTION_TMEM_WEIGHT];
+	guest->compress = values[OPTION_COMPRESS];
 	guest->on_reset = (enum config_then)values[OPTION_ON_RESET];
 	guest->on_crash = (enum config_then)values[OPTION_ON_CRASH];
 	guest->manager = values[OPTION_MANAGER];

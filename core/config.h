@@ -63,6 +63,7 @@ struct guest_config {
 	uint64_t tmem_cap;     /* bytes of host memory its pages may take; UINT64_MAX: no cap */
 	uint64_t tmem_reserve; /* bytes that are set aside for them */
 	uint16_t tmem_weight;  /* its share of the rest of the store */
+	bool compress;	       /* "compress=": cold ones are kept compressed */
 	uint32_t vcpus;
 	uint64_t cpus; /* bit n: its vCPUs may be placed on host CPU n; 0: on any */
 	uint32_t weight;

@@ -9,6 +9,7 @@
 #include "core/monitor.h"
 #include "core/panic.h"
 #include "core/spinlock.h"
+#include "core/store.h"
 #include "core/time.h"
 #include "core/vm/vcpu.h"
 #include "core/vm/vm.h"
@@ -329,7 +330,7 @@ void sched_run(void)
 		platform_set_timer(wake_at);
 		if (vcpu)
 			run(cpu, vcpu);
-		else if (!busy && !frames_scrub_step() && !cpu->need_resched)
+		else if (!busy && !frames_scrub_step() && !store_idle_step() && !cpu->need_resched)
 			platform_idle();
 		platform_irq_window();
 	}

@@ -42,4 +42,19 @@ struct tmem_client *store_pool(uint32_t n, const char **name);
  */
 uint64_t store_block_moves(void);
 
+/*
+ * store_costs - what compressing has cost this CPU so far, in operations on one page
+ *
+ * A page that has to be compressed or decompressed takes as long as several that are copied: who
+ * does many operations in a row stops sooner.
+ * Context: any.
+ */
+uint64_t store_costs(void);
+
+/*
+ * store_idle_step - a bit of the store's work, for an idle CPU; see tmem_idle_step()
+ * Returns whether there was any. Context: any; takes some microseconds.
+ */
+bool store_idle_step(void);
+
 #endif

@@ -63,7 +63,7 @@ enum tmem_event {
 	TMEM_EVENTS,
 };
 
-/* Ephemeral pages in the order they came in: cells, linked by struct tmem_page.older and newer. */
+/* Pages in the order they came in: cells, linked by struct tmem_page.older and newer. */
 struct tmem_order {
 	uint32_t oldest, newest; /* 0: none */
 	uint32_t count;		 /* also read without the lock, as a hint */
@@ -92,6 +92,14 @@ struct tmem_lane {
 
 _Static_assert(TMEM_LANES * sizeof(struct tmem_lane) == TMEM_PAGE_SIZE, "the lanes fill a frame");
 
+/* What a lane of a client that compresses has beside: tmem/compress.h. */
+struct tmem_cold {
+	struct tmem_order kept; /* persistent pages */
+	/* The oldest pages, of those kept, on probation, and in main, that were not tried yet; also
+	 * read without the lock, as a hint. */
+	uint32_t waiting[3];
+};
+
 #define TMEM_CLIENT_FRAMES 2u /* itself and its lanes */
 
 /* One frame, and one of lanes. */
@@ -108,13 +116,15 @@ struct tmem_client {
 	uint64_t weight;	 /* constant */
 	uint64_t charged;	 /* frames; also read without the lock */
 	uint64_t open_pools;
-	uint32_t hand;		      /* the lane that others evict from next; under the lock */
-	struct tmem_list cells;	      /* frames of cells, some of them free: tmem/cell.c */
-	struct tmem_link link;	      /* in tmem_store.clients */
-	struct tmem_grains grains;    /* compressed pages' data */
-	uint32_t frozen;	      /* enum tmem_freeze, for each reason a bit; atomic */
-	uint32_t generation;	      /* of pages of order 9: tmem/huge.c; atomic */
-	uint64_t events[TMEM_EVENTS]; /* those of no lane of its own; atomic */
+	uint32_t hand;		   /* the lane that others evict from next; under the lock */
+	struct tmem_list cells;	   /* frames of cells, some of them free: tmem/cell.c */
+	struct tmem_link link;	   /* in tmem_store.clients */
+	struct tmem_grains grains; /* the data of compressed pages */
+	struct tmem_cold cold[TMEM_LANES]; /* of each lane, under its lock; if @compress */
+	bool compress;			   /* constant */
+	uint32_t frozen;		   /* enum tmem_freeze, for each reason a bit; atomic */
+	uint32_t generation;		   /* of pages of order 9: tmem/huge.c; atomic */
+	uint64_t events[TMEM_EVENTS];	   /* those of no lane of its own; atomic */
 	struct tmem_log log;
 	uint32_t grant_count; /* constant once the client is used */
 	struct tmem_grant grants[TMEM_MAX_GRANTS];

@@ -1,21 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tmem/content.h"
+#include "tmem/grain.h"
 #include "tmem/page.h"
 #include "tmem/reserve.h"
 #include "tmem/scratch.h"
 #include "tmem/store.h"
 
-#define FILLED	    1ull /* set in a content that is no frame's address */
+/* What the two low bits of a content say that the others are. */
+#define KIND   3ull
+#define FRAME  0ull /* a frame's address */
+#define FILLED 1ull /* in the upper half: the 32-bit word that the page repeats */
+#define PACKED 2ull /* a blob's name */
+
 #define FILL_SHIFT  32u
 #define WORDS	    (TMEM_PAGE_SIZE / sizeof(uint64_t))
+#define CACHE_LINE  64u
 #define WORDS_A_RUN 8u /* compared before the scan looks at the result */
 
 _Static_assert(WORDS % WORDS_A_RUN == 0, "a page is whole runs");
 
-/* The frame behind a content, or NULL for a filled page. */
+/* The frame that a content is, or NULL for another kind. */
 static void *frame_of(uint64_t content)
 {
-	return content & FILLED ? NULL : (void *)(uintptr_t)content;
+	return (content & KIND) == FRAME ? (void *)(uintptr_t)content : NULL;
+}
+
+/* The blob that a content is, or 0. */
+static uint64_t blob_of(uint64_t content)
+{
+	return (content & KIND) == PACKED ? content & ~KIND : 0;
 }
 
 /* The 64-bit word that a filled page repeats. */
@@ -103,11 +116,38 @@ void tmem_content_dismiss(struct tmem_shard *shard, struct tmem_staged *staged)
 		frame_free(shard->pool->client, frame_of(staged->content));
 }
 
+/* Take a page's blob away, which leaves zeroes. Returns a frame that became free by it, or NULL. */
+static void *blob_drop(struct tmem_page *page)
+{
+	struct tmem_client *client = tmem_page_shard(page)->pool->client;
+	void *frame;
+
+	tmem_lock_acquire(&client->lock);
+	frame = tmem_grain_remove(client, blob_of(page->content));
+	tmem_lock_release(&client->lock);
+	page->content = FILLED;
+	return frame;
+}
+
+static void blob_read(uint64_t name, void *dst)
+{
+	unsigned char buffer[TMEM_GRAIN_MAX];
+	const void *blob;
+	uint32_t size, at;
+
+	/* The target's lines come while the blob is looked for; LZ4 asks for them one by one. */
+	for (at = 0; at < TMEM_PAGE_SIZE; at += CACHE_LINE)
+		__builtin_prefetch((char *)dst + at, 1);
+	blob = tmem_grain_open(name, buffer, &size);
+	tmem_store.host.decompress(dst, blob, size);
+	tmem_grain_close(name, blob);
+}
+
 /* Let a filled page be what @content says; a frame that it had goes. */
 static void content_set(struct tmem_page *page, uint64_t content)
 {
 	struct tmem_client *client = tmem_page_shard(page)->pool->client;
-	void *frame = frame_of(page->content);
+	void *frame = blob_of(page->content) ? blob_drop(page) : frame_of(page->content);
 
 	if (frame)
 		frame_free(client, frame);
@@ -116,7 +156,7 @@ static void content_set(struct tmem_page *page, uint64_t content)
 
 uint32_t tmem_content_word(const struct tmem_page *page)
 {
-	return frame_of(page->content) ? 0 : (uint32_t)(page->content >> FILL_SHIFT);
+	return (page->content & KIND) == FILLED ? (uint32_t)(page->content >> FILL_SHIFT) : 0;
 }
 
 void tmem_content_fill(struct tmem_page *page, uint32_t word)
@@ -127,7 +167,7 @@ void tmem_content_fill(struct tmem_page *page, uint32_t word)
 bool tmem_content_write(struct tmem_page *page, struct tmem_staged *staged)
 {
 	struct tmem_shard *shard = tmem_page_shard(page);
-	void *frame = frame_of(page->content);
+	void *frame = blob_of(page->content) ? blob_drop(page) : frame_of(page->content);
 
 	if (frame && staged->frame)
 		staged->frame = frame;
@@ -139,23 +179,49 @@ bool tmem_content_write(struct tmem_page *page, struct tmem_staged *staged)
 	return true;
 }
 
+void tmem_content_expect(const struct tmem_page *page)
+{
+	uint64_t blob = blob_of(page->content);
+
+	if (blob)
+		tmem_grain_prefetch(blob);
+}
+
 void tmem_content_read(const struct tmem_page *page, void *dst)
 {
+	uint64_t blob = blob_of(page->content);
 	void *frame = frame_of(page->content);
 
 	if (frame)
 		tmem_store.host.page_get(dst, frame);
+	else if (blob)
+		blob_read(blob, dst);
 	else
 		fill(dst, fill_of(page->content), TMEM_PAGE_SIZE);
 }
 
+/* By way of the CPU's frame: a page is much for the stack. */
+static void blob_read_part(uint64_t blob, uint64_t offset, uint64_t size, void *dst)
+{
+	char *page = tmem_scratch_take();
+
+	blob_read(blob, page);
+	__builtin_memcpy(dst, page + offset, size);
+	tmem_scratch_give(page);
+}
+
 void tmem_content_read_part(const struct tmem_page *page, uint64_t offset, uint64_t size, void *dst)
 {
+	uint64_t blob = blob_of(page->content);
 	uint64_t value = fill_of(page->content), i;
 	const char *data = frame_of(page->content);
 
 	if (data) {
 		__builtin_memcpy(dst, data + offset, size);
+		return;
+	}
+	if (blob) {
+		blob_read_part(blob, offset, size, dst);
 		return;
 	}
 	for (i = 0; i < size; i++)
@@ -164,21 +230,44 @@ void tmem_content_read_part(const struct tmem_page *page, uint64_t offset, uint6
 
 void *tmem_content_modify(struct tmem_page *page)
 {
-	struct tmem_shard *shard = tmem_page_shard(page);
-	uint64_t content = page->content;
-	void *frame = frame_of(content);
+	struct tmem_client *client = tmem_page_shard(page)->pool->client;
+	void *frame = frame_of(page->content), *emptied;
 
 	if (frame)
 		return frame;
-	frame = tmem_frame_reserve(shard->pool->client, TMEM_FRAME_PAGE, shard);
+	frame = tmem_frame_reserve(client, TMEM_FRAME_PAGE, tmem_page_shard(page));
 	if (!frame)
 		return NULL;
-	fill(frame, fill_of(content), TMEM_PAGE_SIZE);
+	/* Only now: to find a frame, the blob may have been moved. */
+	if (blob_of(page->content)) {
+		blob_read(blob_of(page->content), frame);
+		emptied = blob_drop(page);
+		if (emptied)
+			frame_free(client, emptied);
+	} else {
+		fill(frame, fill_of(page->content), TMEM_PAGE_SIZE);
+	}
 	page->content = (uintptr_t)frame;
 	return frame;
 }
 
-void *tmem_content_release(struct tmem_page *page)
+void tmem_content_release(struct tmem_page *page, struct tmem_remains *remains)
+{
+	remains->frame = frame_of(page->content);
+	remains->blob = blob_of(page->content);
+}
+
+const void *tmem_content_raw(const struct tmem_page *page)
 {
 	return frame_of(page->content);
+}
+
+uint64_t tmem_content_blob(const struct tmem_page *page)
+{
+	return blob_of(page->content);
+}
+
+void tmem_content_pack(struct tmem_page *page, uint64_t blob)
+{
+	page->content = blob | PACKED;
 }

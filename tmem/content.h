@@ -3,8 +3,9 @@
  * What a page holds, and the only way to it: every reader and writer of a page's data goes through
  * here, so that how it is kept is nobody else's business.
  *
- * struct tmem_page.content is one word. A frame's address: the page's data. An odd number: each
- * 32-bit word of the page equals the number's upper half, and the page has no frame.
+ * struct tmem_page.content is one word, of one of these kinds: a frame's address, of the page's
+ * data; the 32-bit word that the page repeats, and there is no frame; the name of a blob, which is
+ * the page compressed (tmem/compress.h).
  *
  * Context of every function, unless it says otherwise: the page's lane locked, its client not.
  */
@@ -15,6 +16,7 @@
 #include <stdint.h>
 
 struct tmem_page;
+struct tmem_remains;
 struct tmem_shard;
 
 /*
@@ -85,6 +87,12 @@ void tmem_content_read_part(const struct tmem_page *page, uint64_t offset, uint6
  */
 void *tmem_content_modify(struct tmem_page *page);
 
+/* tmem_content_release - take the data away from a page: what it was in is in @remains then */
+void tmem_content_release(struct tmem_page *page, struct tmem_remains *remains);
+
+/* Bring near what tmem_content_read() will need first. */
+void tmem_content_expect(const struct tmem_page *page);
+
 /*
  * tmem_content_word - the word that a filled page repeats; 0 if it is no filled page
  * tmem_content_fill - make it a filled page of that word, which never needs memory
@@ -93,10 +101,12 @@ uint32_t tmem_content_word(const struct tmem_page *page);
 void tmem_content_fill(struct tmem_page *page, uint32_t word);
 
 /*
- * tmem_content_release - take the data away from a page
- *
- * Returns the frame that this makes free, still charged to the client, or NULL: none.
+ * Between compressing and the kinds of content. tmem_content_raw: the frame of a page that is in
+ * one, or NULL; tmem_content_blob: the blob of a page that is one, or 0; tmem_content_pack: make
+ * @blob the page's data, the frame or blob that it was in being the caller's now.
  */
-void *tmem_content_release(struct tmem_page *page);
+const void *tmem_content_raw(const struct tmem_page *page);
+uint64_t tmem_content_blob(const struct tmem_page *page);
+void tmem_content_pack(struct tmem_page *page, uint64_t blob);
 
 #endif

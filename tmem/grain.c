@@ -190,12 +190,12 @@ static struct grain_frame *find_below(const struct tmem_grains *grains, uint32_t
 /* Take a frame for blobs. Returns it or NULL. */
 static struct grain_frame *frame_take(struct tmem_client *client, void **spare)
 {
-	void *memory = spare ? *spare : NULL;
+	void *memory;
 
-	if (memory)
-		*spare = NULL;
-	else
-		memory = tmem_client_frame_alloc(client, TMEM_FRAME_PAGE);
+	if (!spare)
+		return NULL;
+	memory = *spare ? *spare : tmem_client_frame_alloc(client, TMEM_FRAME_PAGE);
+	*spare = NULL;
 	return memory ? frame_start(&client->grains, memory) : NULL;
 }
 
@@ -382,6 +382,15 @@ void tmem_grain_prefetch(uint64_t name)
 	__builtin_prefetch(slot_of(name));
 }
 
+/* Bring a piece's bytes near all at once: one after the other each would be waited for. */
+static void piece_expect(const struct grain_frame *frame, const struct slot *slot)
+{
+	const char *byte = data_of(frame, slot), *end = byte + slot->size;
+
+	for (; byte < end; byte += CACHE_LINE)
+		__builtin_prefetch(byte);
+}
+
 /* Copy a piece of a split blob. Returns how many bytes of the blob it had. */
 static uint32_t piece_read(uint64_t name, void *dst, uint64_t *next)
 {
@@ -393,6 +402,8 @@ static uint32_t piece_read(uint64_t name, void *dst, uint64_t *next)
 	if (slot->split) {
 		*next = next_of(frame, slot);
 		skip = NEXT_SIZE;
+	} else {
+		piece_expect(frame, slot);
 	}
 	size = slot->size - skip;
 	__builtin_memcpy(dst, data_of(frame, slot) + skip, size);
@@ -407,10 +418,12 @@ const void *tmem_grain_open(uint64_t name, void *buffer, uint32_t *size)
 	uint64_t next;
 
 	tmem_lock_acquire(&frame->lock);
+	piece_expect(frame, slot);
 	if (!slot->split) {
 		*size = slot->size;
 		return data_of(frame, slot);
 	}
+	tmem_grain_prefetch(next_of(frame, slot));
 	tmem_lock_release(&frame->lock);
 	*size = piece_read(name, buffer, &next);
 	*size += piece_read(next, (char *)buffer + *size, &next);

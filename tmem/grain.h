@@ -45,8 +45,9 @@ struct tmem_grains {
  * tmem_grain_add - store a blob
  * @owner: whose it is; handed out again by tmem_grain_owner()
  * @size:  1 .. TMEM_GRAIN_MAX
- * @spare: a frame of any content, charged to @client, that may be used; set to NULL if it was. NULL
- *	   itself, or pointing to NULL: one is taken as tmem_client_frame_alloc() has it
+ * @spare: points to a frame of any content, charged to @client, that may be used; set to NULL if it
+ *	   was. Pointing to NULL: one is taken as tmem_client_frame_alloc() has it. NULL itself: the
+ *	   frames of blobs that there are must do
  *
  * Returns its name, or 0 when there is no frame for it, with nothing changed.
  * Context: client lock held.

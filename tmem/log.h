@@ -22,7 +22,9 @@ struct tmem_gone {
 _Static_assert(offsetof(struct tmem_page, oid) == offsetof(struct tmem_gone, key.oid) &&
 		       offsetof(struct tmem_page, index) == offsetof(struct tmem_gone, key.index),
 	       "the key stays where it is");
-_Static_assert(sizeof(struct tmem_gone) <= TMEM_CELL_SIZE, "an entry is a cell");
+/* Who empties a frame of blobs looks at a page's home while the page goes: tmem/compress.c. */
+_Static_assert(sizeof(struct tmem_gone) <= offsetof(struct tmem_page, home),
+	       "an entry fits a cell, and the home stays where it is");
 
 /*
  * tmem_log_page - note that a page goes, before it is taken out of anything

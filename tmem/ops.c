@@ -100,6 +100,7 @@ int64_t tmem_get_in(struct tmem_client *client, uint64_t pool, const struct tmem
 		return ret;
 	found = tmem_index_find_page(shard, hash, key);
 	if (found) {
+		tmem_content_expect(found);
 		tmem_page_expect(found, shard->pool);
 		tmem_content_read(found, page);
 		tmem_page_got(found, shard->pool, hash);

@@ -15,11 +15,35 @@ static void count_add(struct tmem_order *order, uint32_t n)
 	__atomic_store_n(&order->count, order->count + n, __ATOMIC_RELAXED);
 }
 
+/*
+ * Where a page belongs, or NULL: nowhere. @waiting: set to the oldest page there that waits to be
+ * compressed, or to NULL where none does.
+ */
+static struct tmem_order *order_of(struct tmem_lane *lane, const struct tmem_page *page,
+				   uint32_t **waiting)
+{
+	const struct tmem_pool *pool = tmem_page_shard(page)->pool;
+	struct tmem_client *client = pool->client;
+	struct tmem_cold *cold = client->compress ? &client->cold[lane - client->lanes] : NULL;
+	bool proved = page->home & TMEM_HOME_MAIN;
+
+	*waiting = cold ? &cold->waiting[pool->persistent ? 0 : proved ? 2 : 1] : NULL;
+	if (pool->persistent)
+		return cold ? &cold->kept : NULL;
+	return proved ? &lane->main : &lane->probation;
+}
+
 void tmem_order_add(struct tmem_lane *lane, struct tmem_page *page, uint32_t number, bool proved)
 {
-	struct tmem_order *order = proved ? &lane->main : &lane->probation;
+	uint32_t home = (page->home & ~TMEM_HOME_MAIN) | (proved ? TMEM_HOME_MAIN : 0);
+	struct tmem_order *order;
+	uint32_t *waiting;
 
-	page->home = (page->home & ~TMEM_HOME_MAIN) | (proved ? TMEM_HOME_MAIN : 0);
+	/* Whose the page is, is read without the lane's lock: tmem/compress.c. */
+	__atomic_store_n(&page->home, home, __ATOMIC_RELAXED);
+	order = order_of(lane, page, &waiting);
+	if (!order)
+		return;
 	page->older = order->newest;
 	page->newer = 0;
 	if (order->newest)
@@ -27,13 +51,20 @@ void tmem_order_add(struct tmem_lane *lane, struct tmem_page *page, uint32_t num
 	else
 		order->oldest = number;
 	order->newest = number;
+	if (waiting && !*waiting)
+		__atomic_store_n(waiting, number, __ATOMIC_RELAXED);
 	count_add(order, 1);
 }
 
 void tmem_order_remove(struct tmem_lane *lane, struct tmem_page *page)
 {
-	struct tmem_order *order = page->home & TMEM_HOME_MAIN ? &lane->main : &lane->probation;
+	uint32_t *waiting;
+	struct tmem_order *order = order_of(lane, page, &waiting);
 
+	if (!order)
+		return;
+	if (waiting && *waiting && page_at(*waiting) == page)
+		__atomic_store_n(waiting, page->newer, __ATOMIC_RELAXED);
 	if (page->older)
 		page_at(page->older)->newer = page->newer;
 	else

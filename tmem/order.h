@@ -11,6 +11,9 @@
  * That a page was here before is remembered by the index, in
  * the slot that it left (tmem/index.h).
  *
+ * Persistent pages of a client that compresses are in an order of their own, from which nothing is
+ * evicted: it tells which of them are cold.
+ *
  * Context of every function: the lane's lock held.
  */
 #ifndef TMEM_ORDER_H

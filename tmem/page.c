@@ -132,11 +132,10 @@ void tmem_page_unlink(struct tmem_page *page, uint32_t number, uint64_t hash, bo
 	if (shard->lane->ahead == number)
 		shard->lane->ahead = 0;
 	tmem_log_page(page);
-	remains->frame = tmem_content_release(page);
+	tmem_content_release(page, remains);
 	remains->nr_cells = 0;
 	remains_add(remains, tmem_index_remove(shard, hash, number, returns));
-	if (!shard->pool->persistent)
-		tmem_order_remove(shard->lane, page);
+	tmem_order_remove(shard->lane, page);
 	sibling_unlink(shard, page, remains);
 	if (!tmem_log_cell(shard->pool, page))
 		remains_add(remains, number);
@@ -186,8 +185,7 @@ struct tmem_page *tmem_page_create(struct tmem_shard *shard, uint64_t hash,
 	}
 	page = page_at(number);
 	page->content = staged->content;
-	if (!shard->pool->persistent)
-		tmem_order_add(shard->lane, page, number, proved);
+	tmem_order_add(shard->lane, page, number, proved);
 	tmem_lane_count(shard->lane, TMEM_HELD, 1);
 	return page;
 }
@@ -196,16 +194,14 @@ void tmem_page_hold(struct tmem_page *page)
 {
 	struct tmem_shard *shard = tmem_page_shard(page);
 
-	if (!shard->pool->persistent)
-		tmem_order_remove(shard->lane, page);
+	tmem_order_remove(shard->lane, page);
 }
 
 void tmem_page_unhold(struct tmem_page *page)
 {
 	struct tmem_shard *shard = tmem_page_shard(page);
 
-	if (!shard->pool->persistent)
-		tmem_order_add(shard->lane, page, tmem_cell_number(page), true);
+	tmem_order_add(shard->lane, page, tmem_cell_number(page), true);
 }
 
 void tmem_page_renew(struct tmem_page *page)

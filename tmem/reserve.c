@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tmem/reserve.h"
 #include "tmem/cell.h"
+#include "tmem/compress.h"
+#include "tmem/grain.h"
 #include "tmem/index.h"
 #include "tmem/order.h"
 #include "tmem/share.h"
@@ -16,6 +18,17 @@
 /* A lane is the larger one if it has more by one part in so many. */
 #define RIVAL_MARGIN 8u
 #define RIVAL_LOOKS  8u /* evictions from one look at all lanes to the next */
+/*
+ * What making room for one frame or record may do beside. A page is compressed before one is
+ * evicted, which would cost the guest a read from its disk; but each costs as much as several puts.
+ */
+#define COMPRESS_TRIES 2u
+#define SQUEEZE_TRIES  4u
+#define ALL_TRIES      (RESERVE_TRIES + COMPRESS_TRIES + SQUEEZE_TRIES)
+
+struct effort {
+	unsigned int compress, squeeze; /* how often still */
+};
 
 /* How often eviction goes round the lanes while other CPUs have those locked that have pages. */
 #define EVICT_ROUNDS 256u
@@ -44,11 +57,22 @@ static void evict_ahead(struct tmem_lane *lane)
 	tmem_cell_expect(page->object);
 }
 
+/* Make a blob that is left a frame, if there is one. Context: client lock held. */
+static void blob_settle(struct tmem_client *client, struct tmem_remains *remains)
+{
+	if (!remains->blob)
+		return;
+	remains->frame = tmem_grain_remove(client, remains->blob);
+	remains->blob = 0;
+}
+
 /*
- * Evict the next page of a lane. Returns whether there was one, and what it left.
- * Context: lane lock held.
+ * Evict the next page of a lane. Returns whether there was one, and what it left; no blob, which
+ * has to go while the page's lane is locked.
+ * Context: lane lock held. @client_held: the client's, too.
  */
-static bool lane_evict(struct tmem_lane *lane, struct tmem_remains *remains)
+static bool lane_evict(struct tmem_client *client, bool client_held, struct tmem_lane *lane,
+		       struct tmem_remains *remains)
 {
 	uint32_t number;
 	struct tmem_page *page = tmem_order_next(lane, &number);
@@ -58,6 +82,13 @@ static bool lane_evict(struct tmem_lane *lane, struct tmem_remains *remains)
 	tmem_page_unlink(page, number,
 			 lane->ahead == number ? lane->ahead_hash : tmem_index_hash_page(page),
 			 true, remains);
+	if (remains->blob) {
+		if (!client_held)
+			tmem_lock_acquire(&client->lock);
+		blob_settle(client, remains);
+		if (!client_held)
+			tmem_lock_release(&client->lock);
+	}
 	tmem_lane_count(lane, TMEM_EVICTED, 1);
 	evict_ahead(lane);
 	return true;
@@ -69,8 +100,8 @@ static bool lane_evict(struct tmem_lane *lane, struct tmem_remains *remains)
  * The order of locks allows only to try the other lanes'. One that has pages and is locked is
  * waited for, but not for ever: whoever has it may be waiting here for ours.
  */
-static bool page_evict(struct tmem_client *client, const struct tmem_lane *held, unsigned int first,
-		       unsigned int rounds, struct tmem_remains *remains)
+static bool page_evict(struct tmem_client *client, bool client_held, const struct tmem_lane *held,
+		       unsigned int first, unsigned int rounds, struct tmem_remains *remains)
 {
 	unsigned int i;
 
@@ -87,7 +118,7 @@ static bool page_evict(struct tmem_client *client, const struct tmem_lane *held,
 				busy = true;
 				continue;
 			}
-			done = lane_evict(lane, remains);
+			done = lane_evict(client, client_held, lane, remains);
 			if (lane != held)
 				tmem_lock_release(&lane->lock);
 			if (done)
@@ -125,19 +156,20 @@ static bool lanes_evict(struct tmem_client *client, struct tmem_lane *held,
 		held->rival = lane_largest(client);
 	rival = &client->lanes[held->rival];
 	if (tmem_order_count(rival) > count + count / RIVAL_MARGIN && tmem_lock_try(&rival->lock)) {
-		bool done = lane_evict(rival, remains);
+		bool done = lane_evict(client, false, rival, remains);
 
 		tmem_lock_release(&rival->lock);
 		if (done)
 			return true;
 	}
-	return page_evict(client, held, (unsigned int)(held - client->lanes), EVICT_ROUNDS,
+	return page_evict(client, false, held, (unsigned int)(held - client->lanes), EVICT_ROUNDS,
 			  remains);
 }
 
 /* Context: client lock held. */
 static void remains_free(struct tmem_client *client, struct tmem_remains *remains)
 {
+	blob_settle(client, remains);
 	while (remains->nr_cells > 0)
 		tmem_cell_free(client, remains->cells[--remains->nr_cells]);
 	if (remains->frame)
@@ -179,7 +211,7 @@ static bool own_evict(struct tmem_client *client, struct tmem_shard *held, void 
 	struct tmem_remains remains;
 
 	if (lane ? !lanes_evict(client, lane, &remains)
-		 : !page_evict(client, NULL, 0, EVICT_ROUNDS, &remains))
+		 : !page_evict(client, false, NULL, 0, EVICT_ROUNDS, &remains))
 		return false;
 	*frame = remains.frame;
 	remains.frame = NULL;
@@ -203,27 +235,47 @@ static bool other_evict(struct tmem_client *client, bool insists)
 
 	if (!victim)
 		return false;
-	evicted = page_evict(victim, NULL, victim->hand++, 1, &remains);
+	evicted = page_evict(victim, true, NULL, victim->hand++, 1, &remains);
 	if (evicted)
 		remains_free(victim, &remains);
 	tmem_lock_release(&victim->lock);
 	return evicted;
 }
 
-/*
- * Make room for @client: at its cap, by a page of its own; when the host has no more memory, by
- * the page of whoever is furthest above its share. Returns whether a page went, and @frame as
- * own_evict() does.
- */
-static bool page_reclaim(struct tmem_client *client, struct tmem_shard *held, void **frame)
+/* Evict the page that has to go for @client; @frame as own_evict() does. */
+static bool any_evict(struct tmem_client *client, struct tmem_shard *held, void **frame)
 {
 	bool insists = !held || held->pool->persistent;
 
-	*frame = NULL;
 	if (at_cap(client))
 		return own_evict(client, held, frame);
 	return other_evict(client, false) || own_evict(client, held, frame) ||
 	       (insists && other_evict(client, true));
+}
+
+/*
+ * Make room for @client: by compressing a page of its own; at its cap, by evicting one; when the
+ * host has no more memory, by the page of whoever is furthest above its share. Where the pages are
+ * compressed already, one that goes leaves no frame but room among the others, which are moved
+ * together then. Returns whether anything was done, and @frame as own_evict() does.
+ */
+static bool page_reclaim(struct tmem_client *client, struct tmem_shard *held, struct effort *effort,
+			 void **frame)
+{
+	struct tmem_lane *lane = held ? held->lane : NULL;
+	bool evicted;
+
+	*frame = NULL;
+	if (effort->compress > 0 && tmem_compress_one(client, lane, frame)) {
+		effort->compress--;
+		return true;
+	}
+	evicted = any_evict(client, held, frame);
+	if (!*frame && effort->squeeze > 0 && tmem_compress_squeeze(client, lane, frame)) {
+		effort->squeeze--;
+		return true;
+	}
+	return evicted;
 }
 
 static void *frame_alloc(struct tmem_client *client, enum tmem_frame_use use)
@@ -248,14 +300,15 @@ static void frame_free(struct tmem_client *client, void *frame)
 void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
 			 struct tmem_shard *held)
 {
+	struct effort effort = {.compress = COMPRESS_TRIES, .squeeze = SQUEEZE_TRIES};
 	unsigned int tries;
 
-	for (tries = 0; tries < RESERVE_TRIES; tries++) {
+	for (tries = 0; tries < ALL_TRIES; tries++) {
 		void *frame = frame_alloc(client, use);
 
 		if (frame)
 			return frame;
-		if (!page_reclaim(client, held, &frame))
+		if (!page_reclaim(client, held, &effort, &frame))
 			return NULL;
 		if (frame && (use == TMEM_FRAME_PAGE || tmem_frame_convert(frame)))
 			return frame;
@@ -269,9 +322,10 @@ uint32_t tmem_cell_reserve(struct tmem_shard *held)
 {
 	struct tmem_client *client = held->pool->client;
 	struct tmem_lane *lane = held->lane;
+	struct effort effort = {.compress = COMPRESS_TRIES, .squeeze = SQUEEZE_TRIES};
 	unsigned int tries;
 
-	for (tries = 0; tries < RESERVE_TRIES; tries++) {
+	for (tries = 0; tries < ALL_TRIES; tries++) {
 		uint32_t number;
 		void *frame;
 
@@ -282,7 +336,7 @@ uint32_t tmem_cell_reserve(struct tmem_shard *held)
 		tmem_lock_release(&client->lock);
 		if (number)
 			return number;
-		if (!page_reclaim(client, held, &frame))
+		if (!page_reclaim(client, held, &effort, &frame))
 			return 0;
 		if (frame)
 			frame_free(client, frame);

@@ -70,6 +70,7 @@ struct tmem_limits {
 	uint64_t cap;	  /* at most so many; UINT64_MAX for none */
 	uint64_t reserve; /* so many are kept for it, whatever the others do */
 	uint16_t weight;  /* its share of what is left, against the others'; 0 counts as 1 */
+	bool compress;	  /* cold pages are compressed when memory is short */
 };
 
 /* Counters of one client; a snapshot, each value exact at some instant of the call. */
@@ -331,6 +332,15 @@ int64_t tmem_huge_get(struct tmem_client *client, uint64_t pool, const struct tm
  * repeat, to give back its memory; or the error.
  */
 int64_t tmem_huge_flush(struct tmem_client *client, uint64_t pool, const struct tmem_key *key);
+/*
+ * tmem_idle_step - a bit of work that is better done now than when a guest waits for it
+ * @scarce: the host's memory is short, so that compressing is worth while for all guests
+ *
+ * Compresses cold pages of guests that are near their caps, or of all, and packs what was
+ * compressed. Returns whether there was something to do. Takes about as long as one page
+ * compressed.
+ */
+bool tmem_idle_step(bool scarce);
 
 /* ---- save and restore: the stream's format is tmem/stream.h's -----------------------------------
  */

@@ -145,10 +145,11 @@ static int begin(struct vm *vm, const char **why)
 static int store_step(struct vm *vm, const char **why)
 {
 	const struct guest_config *config = vm->config;
-	const struct tmem_limits limits = store_limits(config->tmem_cap, config->tmem_reserve,
-						       config->tmem_weight);
+	struct tmem_limits limits = store_limits(config->tmem_cap, config->tmem_reserve,
+						 config->tmem_weight);
 	int err;
 
+	limits.compress = config->compress;
 	if (!vm->tmem) {
 		vm->tmem = tmem_client_create(&limits);
 		if (!vm->tmem)

@@ -27,6 +27,7 @@ def test_guests_side_by_side(machine_type: type[Machine]) -> None:
         tiny("strings"),
         tiny("cpu"),
         tiny("full", words="memory=16M tmem=4M"),
+        tiny("compress", words="memory=16M tmem=1M"),
         tiny("vector", "seed=1 rounds=3", name="vector1"),
         tiny("vector", "seed=7 rounds=3", name="vector2"),
         tiny("huge"),
@@ -44,7 +45,7 @@ def test_guests_side_by_side(machine_type: type[Machine]) -> None:
     cmdline += " pool=signal,persistent,tmem=1M pool=own,tmem=200K"
     with machine_type(modules, cmdline=cmdline, limit=120) as machine:
         output = machine.wait_end()
-    names = ("abi", "badargs", "irq", "strings", "cpu", "full", "vector1", "vector2")
+    names = ("abi", "badargs", "irq", "strings", "cpu", "full", "compress", "vector1", "vector2")
     names += ("huge", "writer", "reader", "stranger", "scrub1", "scrub2")
     names += ("model", "source", "target", "manager")
     assert results(output) == dict.fromkeys(names, "Success")

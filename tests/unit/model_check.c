@@ -21,6 +21,7 @@
 struct model model;
 struct tmem_client *clients[MODEL_CLIENTS];
 uint64_t caps[MODEL_CLIENTS], reserves[MODEL_CLIENTS];
+bool compresses[MODEL_CLIENTS];
 struct tmem_stats expected[MODEL_CLIENTS];
 
 /* Ephemeral pages that the model has and the store has not: which, is the store's business. */
@@ -103,6 +104,11 @@ void check_evicted(struct model_place at)
 	model_flush_page(&model, at);
 }
 
+bool check_lacks_frame(struct model_place at)
+{
+	return compresses[at.client] || stamp_is_filled(model_page(&model, at)->stamp);
+}
+
 /*
  * The evictions of a call that wanted at most @frames. The store may only evict, and may only have
  * refused, at the cap, or for want of the host's memory above the reserve.
@@ -182,7 +188,7 @@ void check_exchange(struct model_place at, bool refused, uint64_t failures)
 	struct model_page *page = model_page(&model, at);
 	uint64_t stamp = page->stamp;
 
-	if (!stamp_is_filled(stamp)) {
+	if (!check_lacks_frame(at)) {
 		assert_false(refused);
 		return;
 	}

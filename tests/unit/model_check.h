@@ -18,6 +18,7 @@
 extern struct model model;
 extern struct tmem_client *clients[MODEL_CLIENTS];
 extern uint64_t caps[MODEL_CLIENTS], reserves[MODEL_CLIENTS];
+extern bool compresses[MODEL_CLIENTS];
 extern struct tmem_stats expected[MODEL_CLIENTS]; /* brought up to date by the calls below */
 
 /* Begin with clients that have nothing. */
@@ -39,6 +40,9 @@ void check_evictions(unsigned int client, bool refused, bool insists, uint64_t f
 
 /* The store says that a page is not there which the model has: it was evicted, then. */
 void check_evicted(struct model_place at);
+
+/* Whether a page's data may be in no frame of its own, so that to change it may take one. */
+bool check_lacks_frame(struct model_place at);
 
 /* Whether a put or write that was done found a page, going by the pages that are held now. */
 bool check_replaced(struct model_place at);

@@ -13,12 +13,24 @@ bool stamp_is_filled(uint64_t stamp)
 	return stamp / TMEM_PAGE_SIZE % 4 == 0;
 }
 
+/* A page that cannot be compressed: as many as those that are filled. */
+static bool is_random(uint64_t stamp)
+{
+	return stamp / TMEM_PAGE_SIZE % 4 == 1;
+}
+
 void stamp_fill(uint64_t *page, uint64_t stamp)
 {
 	unsigned int i;
 
-	for (i = 0; i < TMEM_PAGE_SIZE / sizeof(*page); i++)
+	for (i = 0; i < TMEM_PAGE_SIZE / sizeof(*page); i++) {
 		page[i] = stamp_is_filled(stamp) ? (uint32_t)stamp * 0x100000001ull : stamp + i;
+		if (is_random(stamp)) {
+			page[i] *= 0x9e3779b97f4a7c15ull;
+			page[i] ^= page[i] >> 29;
+			page[i] *= 0xbf58476d1ce4e5b9ull;
+		}
+	}
 }
 
 void stamp_expect(const uint64_t *page, uint64_t stamp)

@@ -74,7 +74,7 @@ static void test_good_lines(void **state)
 	(void)state;
 	begin();
 	module("web  kernel memory=512M\tvcpus=16 cpus=0-2,5,63 weight=2 tmem=256M "
-	       "tmem_reserve=64M tmem_weight=3 "
+	       "tmem_reserve=64M tmem_weight=3 compress=off "
 	       "on_reset=stop on_crash=restart manager testdev --  console=ttyS0  quiet -- x");
 	module("db-1_x kernel");
 	module("web initrd");
@@ -97,6 +97,7 @@ static void test_good_lines(void **state)
 	assert_int_equal(config.guests[0].tmem_cap, 256 * MIB);
 	assert_int_equal(config.guests[0].tmem_reserve, 64 * MIB);
 	assert_int_equal(config.guests[0].tmem_weight, 3);
+	assert_false(config.guests[0].compress);
 	assert_int_equal(config.guests[0].on_reset, CONFIG_STOP);
 	assert_int_equal(config.guests[0].on_crash, CONFIG_RESTART);
 	assert_true(config.guests[0].testdev);
@@ -111,6 +112,7 @@ static void test_good_lines(void **state)
 	assert_true(config.guests[1].tmem_cap == UINT64_MAX);
 	assert_int_equal(config.guests[1].tmem_reserve, 0);
 	assert_int_equal(config.guests[1].tmem_weight, 1);
+	assert_true(config.guests[1].compress);
 	assert_int_equal(config.guests[1].on_reset, CONFIG_RESTART);
 	assert_int_equal(config.guests[1].on_crash, CONFIG_STOP);
 	assert_false(config.guests[1].testdev);
@@ -238,19 +240,21 @@ static void test_sentences(void **state)
 	assert_fault(
 		"web kernel quiet",
 		"module 1 (web): \"quiet\": expected memory=, vcpus=, cpus=, weight=, tmem=, "
-		"tmem_reserve=, tmem_weight=, shared=, on_reset=, on_crash=, manager, testdev, or -- and "
+		"tmem_reserve=, tmem_weight=, compress=, shared=, on_reset=, on_crash=, manager, testdev, or -- and "
 		"the kernel's command line");
 	assert_fault(
 		"web kernel memory",
 		"module 1 (web): \"memory\": expected memory=, vcpus=, cpus=, "
-		"weight=, tmem=, tmem_reserve=, tmem_weight=, shared=, on_reset=, on_crash=, manager, testdev, or -- and the "
+		"weight=, tmem=, tmem_reserve=, tmem_weight=, compress=, shared=, on_reset=, on_crash=, manager, testdev, or -- and the "
 		"kernel's command line");
 	assert_fault(
 		"web kernel testdev=1",
 		"module 1 (web): \"testdev=1\": expected memory=, vcpus=, cpus=, weight=, tmem=, "
-		"tmem_reserve=, tmem_weight=, shared=, on_reset=, on_crash=, manager, testdev, or -- and the kernel's command line");
+		"tmem_reserve=, tmem_weight=, compress=, shared=, on_reset=, on_crash=, manager, testdev, or -- and the kernel's command line");
 	assert_fault("web kernel testdev testdev",
 		     "module 1 (web): \"testdev\": given twice; expected it once a line");
+	assert_fault("web kernel compress=yes",
+		     "module 1 (web): \"compress=yes\": expected on or off");
 	assert_fault("web kernel on_crash=reboot",
 		     "module 1 (web): \"on_crash=reboot\": expected restart or stop");
 	assert_fault("web kernel on_reset=",

@@ -31,6 +31,8 @@
 
 #define LIST_GPA 0ull
 
+#define COST 3u /* of a page that is decompressed, in those that are copied */
+
 static struct vm vm;
 static struct vcpu vcpu;
 static uint8_t *blocks[RAM_BLOCKS];
@@ -46,6 +48,11 @@ int64_t session_manage(struct vm *caller, uint64_t what, uint64_t a, uint64_t b,
 {
 	assert_ptr_equal(caller, &vm);
 	return what == 7 && a == 1 && b == 2 && c == 0 ? 42 : -TIDEPOOL_EPERM;
+}
+
+uint64_t store_costs(void)
+{
+	return COST * model_host.decompressed;
 }
 
 static int hypercall_setup(void **state)
@@ -306,6 +313,32 @@ static void test_vector_ends_behind_a_block(void **state)
 	assert_int_equal(stats_of(client).held, 0);
 }
 
+/* Compressed pages take longer: fewer of them a call. */
+static void test_vector_ends_behind_costs(void **state)
+{
+	const struct tmem_limits limits = {.cap = UINT64_MAX, .compress = true};
+	unsigned int i, calls;
+
+	(void)state;
+	client_destroy(client);
+	client = vm.tmem = tmem_client_create(&limits);
+	assert_int_equal(pool_create(PERSISTENT), 0);
+	for (i = 0; i < 128; i++) {
+		frame_fill(PUTS + i, i);
+		describe(i, TIDEPOOL_OP_PUT_PAGE, 0, i, PUTS + i);
+	}
+	vector_all(128);
+	for (i = 0; i < 128; i++)
+		describe(i, TIDEPOOL_OP_GET_PAGE, 0, i, PUTS + PAGES - 1 - i);
+	calls = vector_all(128);
+	while (tmem_idle_step(true))
+		continue;
+	assert_in_range(vector_all(128), COST * calls, 2 * COST * calls);
+	assert_int_equal(model_host.decompressed, 128);
+	for (i = 0; i < 128; i++)
+		assert_true(frame_holds(PUTS + PAGES - 1 - i, i));
+}
+
 /* The span reaches the store from a descriptor and from R10. */
 static void test_parts(void **state)
 {
@@ -450,6 +483,7 @@ int main(void)
 		CALL_TEST(test_vector_results),
 		CALL_TEST(test_vector_ends_behind_a_part),
 		CALL_TEST(test_vector_ends_behind_a_block),
+		CALL_TEST(test_vector_ends_behind_costs),
 		CALL_TEST(test_parts),
 		CALL_TEST(test_vector_arguments),
 		CALL_TEST(test_all_or_nothing),

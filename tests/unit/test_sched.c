@@ -83,6 +83,11 @@ bool frames_scrub_step(void)
 	return false;
 }
 
+bool store_idle_step(void)
+{
+	return false;
+}
+
 uint64_t monitor_poll(uint64_t tsc)
 {
 	(void)tsc;

@@ -20,6 +20,8 @@
 #define ROUNDS 100u
 #define CALLS  20000u /* a round */
 
+#define IDLE_EACH 20u /* calls on average there is an idle CPU's step */
+
 /* What each page of the model that is there holds. */
 static unsigned char contents[MODEL_CLIENTS][MODEL_POOLS][MODEL_OBJECTS][MODEL_INDICES]
 			     [TMEM_PAGE_SIZE];
@@ -49,7 +51,7 @@ static void put_do(struct model_place at)
 	static uint64_t page[TMEM_PAGE_SIZE / sizeof(uint64_t)] __attribute__((aligned(4096)));
 	struct tmem_key key = key_of(at);
 	uint64_t failures = model_host.failures, stamp = last_stamp += TMEM_PAGE_SIZE;
-	bool framed = !stamp_is_filled(stamp) && stamp_is_filled(model_page(&model, at)->stamp);
+	bool framed = !stamp_is_filled(stamp) && check_lacks_frame(at);
 	int64_t ret;
 
 	stamp_fill(page, stamp);
@@ -170,7 +172,7 @@ static struct tmem_span span_choose(void)
 static void write_do(struct model_place at)
 {
 	unsigned char page[TMEM_PAGE_SIZE] __attribute__((aligned(4096)));
-	bool framed = stamp_is_filled(model_page(&model, at)->stamp), held;
+	bool framed = check_lacks_frame(at), held;
 	struct tmem_span span = span_choose();
 	uint64_t failures = model_host.failures;
 	struct tmem_key key = key_of(at);
@@ -441,7 +443,8 @@ static void round_run(uint64_t seed)
 	assert_int_equal(model_host_start(UINT64_MAX), 0);
 	for (c = 0; c < MODEL_CLIENTS; c++) {
 		struct tmem_limits limits = {.cap = caps[c] = cap_choose(),
-					     .reserve = reserves[c] = reserve_choose()};
+					     .reserve = reserves[c] = reserve_choose(),
+					     .compress = compresses[c] = model_random() % 2};
 
 		clients[c] = tmem_client_create(&limits);
 		assert_non_null(clients[c]);
@@ -456,6 +459,10 @@ static void round_run(uint64_t seed)
 	for (i = 0; i < CALLS; i++) {
 		call_do();
 		check_accounts();
+		if (model_random() % IDLE_EACH == 0) {
+			(void)tmem_idle_step(model_random() % 2);
+			check_accounts();
+		}
 	}
 
 	for (c = 0; c < MODEL_CLIENTS; c++)

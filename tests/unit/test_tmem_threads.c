@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The page store under two CPUs of one guest: no page is ever torn, no persistent page is ever
- * missed, and pools that come and go under the other's calls leave the accounts in order.
+ * missed, and pools that come and go under the other's calls leave the accounts in order. And the
+ * same while a third compresses and moves what it can.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,8 @@
 
 #define THREADS 2u
 #define CALLS	150000u /* of each thread */
+
+#define COMPRESS_CAP 60u /* pages that are compressed need much less */
 
 /* Pools, by what they are for. */
 enum {
@@ -35,6 +39,7 @@ enum {
 #define WORDS (TMEM_PAGE_SIZE / sizeof(uint64_t))
 
 static struct tmem_client *client;
+static bool compresses, ended;
 
 /* cmocka's asserts are not for threads. */
 static void check(bool ok)
@@ -102,9 +107,9 @@ static void own_call(struct thread *thread)
 	default:
 		page_fill(thread, index);
 		ret = tmem_put(client, OWN, &key, thread->page);
-		check(ret == 0 || (ret == -TIDEPOOL_ENOMEM && *own == 0));
-		if (ret == 0)
-			*own = thread->page[0];
+		check(ret == 0 || ret == (*own ? -TIDEPOOL_ENOSPC : -TIDEPOOL_ENOMEM));
+		check(!ret || !*own || compresses);
+		*own = ret == 0 ? thread->page[0] : 0;
 	}
 }
 
@@ -186,7 +191,8 @@ static void shared_call(struct thread *thread, uint64_t pool)
 	default:
 		page_fill(thread, index);
 		ret = tmem_put(client, pool, &key, thread->page);
-		check(ret == 0 || ret == -TIDEPOOL_ENOMEM);
+		check(ret == 0 || ret == -TIDEPOOL_ENOMEM ||
+		      (compresses && ret == -TIDEPOOL_ENOSPC));
 	}
 }
 
@@ -232,7 +238,8 @@ static void pool_call(struct thread *thread)
 	default:
 		page_fill(thread, index);
 		ret = tmem_put(client, pool, &key, thread->page);
-		check(ret == 0 || ret == -TIDEPOOL_ENOMEM || ret == -TIDEPOOL_ENODEV);
+		check(ret == 0 || ret == -TIDEPOOL_ENOMEM || ret == -TIDEPOOL_ENODEV ||
+		      (compresses && ret == -TIDEPOOL_ENOSPC));
 	}
 }
 
@@ -259,22 +266,34 @@ static void *thread_run(void *argument)
 	return NULL;
 }
 
+static void *idle_run(void *argument)
+{
+	(void)argument;
+	while (!__atomic_load_n(&ended, __ATOMIC_RELAXED))
+		if (!tmem_idle_step(true))
+			sched_yield();
+	return NULL;
+}
+
 static void threads_run(uint64_t cap)
 {
 	static struct thread threads[THREADS];
 	static const uint64_t uuid[2];
-	const struct tmem_limits limits = {.cap = cap};
+	const struct tmem_limits limits = {.cap = cap, .compress = compresses};
 	const uint64_t persistent = TIDEPOOL_POOL_VERSION | TIDEPOOL_POOL_PERSISTENT;
 	struct tmem_store_stats store;
 	struct tmem_stats stats;
+	pthread_t idle;
 	unsigned int i;
 
+	ended = false;
 	assert_int_equal(model_host_start(UINT64_MAX), 0);
 	client = tmem_client_create(&limits);
 	assert_int_equal(tmem_pool_create(client, persistent, uuid), OWN);
 	assert_int_equal(tmem_pool_create(client, persistent, uuid), SHARED);
 	assert_int_equal(tmem_pool_create(client, TIDEPOOL_POOL_VERSION, uuid), CACHE);
 
+	assert_int_equal(pthread_create(&idle, NULL, idle_run, NULL), 0);
 	for (i = 0; i < THREADS; i++) {
 		memset(&threads[i], 0, sizeof(threads[i]));
 		threads[i].number = i;
@@ -286,6 +305,9 @@ static void threads_run(uint64_t cap)
 		assert_true(threads[i].got > 0);
 		assert_true(threads[i].pairs > 0);
 	}
+	__atomic_store_n(&ended, true, __ATOMIC_RELAXED);
+	assert_int_equal(pthread_join(idle, NULL), 0);
+	assert_true(!compresses || (model_host.compressed > 0 && model_host.decompressed > 0));
 
 	tmem_client_stats(client, &stats);
 	tmem_store_stats(&store);
@@ -312,11 +334,19 @@ static void test_threads_at_cap(void **state)
 	threads_run(300);
 }
 
+static void test_threads_compressing(void **state)
+{
+	(void)state;
+	compresses = true;
+	threads_run(COMPRESS_CAP);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_threads_at_cap),
+		cmocka_unit_test(test_threads_compressing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@ model_host := tests/unit/model_host.c $(lz4_sources)
 tmem_sources := $(wildcard tmem/*.c)
 unit_test_tmem := $(tmem_sources) $(model_host) tests/unit/model_calls.c
 unit_test_tmem_content := $(tmem_sources) $(model_host) tests/unit/model_calls.c
+unit_test_tmem_compress := $(unit_test_tmem_content)
 unit_test_tmem_grain := $(tmem_sources) $(model_host)
 unit_test_tmem_parts := $(tmem_sources) $(model_host) tests/unit/model_calls.c
 unit_test_tmem_memory := $(tmem_sources) $(model_host) tests/unit/model_calls.c
