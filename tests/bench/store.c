@@ -52,8 +52,11 @@ static const struct {
 	bool hollow; /* sets up a store of its own */
 	bool asked;  /* runs only when it is named */
 } parts[] = {
-	{"operations", store_operations, false, false}, {"bounds", store_bounds, false, false},
-	{"threads", store_threads, false, false},	{"lookups", store_lookups, true, false},
+	{"operations", store_operations, false, false},
+	{"bounds", store_bounds, false, false},
+	{"threads", store_threads, false, false},
+	{"compress", store_compress, false, false},
+	{"lookups", store_lookups, true, false},
 	{"lookups16m", store_lookups_16m, true, true},
 };
 
@@ -81,7 +84,8 @@ int main(int argc, char **argv)
 		parts[i].run();
 	}
 	if (!found)
-		fprintf(stderr, "usage: %s [operations|bounds|threads|lookups|lookups16m]\n",
+		fprintf(stderr,
+			"usage: %s [operations|bounds|threads|compress|lookups|lookups16m]\n",
 			argv[0]);
 	return !found;
 }

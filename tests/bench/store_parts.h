@@ -37,6 +37,9 @@ void store_bounds(void);
 /* What two threads do together, beside what two threads copy. */
 void store_threads(void);
 
+/* What compression costs and saves, with pages of real programs. Context: as above. */
+void store_compress(void);
+
 /* What it costs to find a page, in loads from memory. Context: without host_start(). */
 void store_lookups(void);
 
