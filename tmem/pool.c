@@ -127,13 +127,24 @@ undo:
 	return false;
 }
 
+/*
+ * Whether a pool can be made with this id. One that has just been destroyed cannot, until the CPU
+ * that did it has left it: it takes back its mark that the pool is busy, which would be the
+ * maker's. Context: client lock held.
+ */
+static bool id_is_free(const struct tmem_client *client, uint64_t id)
+{
+	const struct tmem_pool *pool = client->pools[id];
+
+	return !pool || (pool->state == TMEM_POOL_FREE && !pool->busy);
+}
+
 int64_t tmem_pool_free_id(struct tmem_client *client)
 {
 	unsigned int id;
 
 	for (id = 0; id < TIDEPOOL_MAX_POOLS; id++)
-		if ((!client->pools[id] || client->pools[id]->state == TMEM_POOL_FREE) &&
-		    !tmem_shared_find(client, id))
+		if (id_is_free(client, id) && !tmem_shared_find(client, id))
 			return id;
 	return -TIDEPOOL_ENOMEM;
 }
@@ -161,7 +172,7 @@ static int64_t id_choose(struct tmem_client *client, int64_t want)
 		return -TIDEPOOL_EFROZEN;
 	if (want == ANY_ID)
 		return tmem_pool_free_id(client);
-	if (client->pools[want] && client->pools[want]->state != TMEM_POOL_FREE)
+	if (!id_is_free(client, (uint64_t)want))
 		return -TIDEPOOL_EBUSY;
 	return want;
 }
