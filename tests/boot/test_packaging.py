@@ -68,7 +68,7 @@ def test_unit(root: Path, tmp_path: Path) -> None:
 
 
 def test_dkms(root: Path, tmp_path: Path) -> None:
-    """DKMS builds and installs the module for Debian's kernel, from what is in the package."""
+    """DKMS builds and installs the modules for Debian's kernel, from what is in the package."""
     release = (GUEST / "kernel" / "version").read_text().strip()
     (source,) = (root / "usr/src").iterdir()
     name, version = source.name.split("-")
@@ -80,8 +80,9 @@ def test_dkms(root: Path, tmp_path: Path) -> None:
         *("--kernelsourcedir", GUEST / "kernel" / "headers", "--sourcetree", root / "usr/src"),
         *("--dkmstree", tree, "--installtree", modules, "--no-depmod", "--force"),
     )
-    (module,) = modules.rglob("tidepool.ko*")
-    assert f"vermagic:       {release} " in run("/sbin/modinfo", module).stdout
+    for built in ("tidepool", "tidepool-dm"):
+        (module,) = modules.rglob(f"{built}.ko*")
+        assert f"vermagic:       {release} " in run("/sbin/modinfo", module).stdout
 
 
 @pytest.fixture
