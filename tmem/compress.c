@@ -63,12 +63,11 @@ static void *page_compress(struct tmem_client *client, uint32_t number)
 {
 	struct tmem_page *page = tmem_cell_at(number);
 	unsigned char blob[TMEM_GRAIN_MAX];
-	const void *raw = tmem_content_raw(page);
-	uint32_t size = raw ? tmem_store.host.compress(blob, sizeof(blob), raw) : 0;
+	uint32_t size = tmem_store.host.compress(blob, sizeof(blob), tmem_content_raw(page));
 	/* The page's own frame serves for the blob where none else does. */
-	void *frame = size ? tmem_content_claim(page) : NULL;
+	void *frame = (void *)(uintptr_t)tmem_content_raw(page);
 
-	if (!frame) /* it is hardly smaller, or an equal page has come */
+	if (!size)
 		return NULL;
 	tmem_lock_acquire(&client->lock);
 	tmem_content_pack(page, tmem_grain_add(client, number, blob, size, &frame));
