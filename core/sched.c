@@ -205,7 +205,7 @@ static bool can_run(struct sched_cpu *sched, struct vcpu *vcpu, uint64_t now, ui
 {
 	bool work = vcpu_deadline(vcpu) <= now; /* the timer was polled: it is the devices' */
 
-	if (vcpu->status != VCPU_RUNNABLE && (work || lapic_signalled(vcpu)))
+	if (vcpu->status != VCPU_RUNNABLE && work)
 		limit_credit(sched, vcpu, slice);
 	if (vcpu->status == VCPU_HALTED && lapic_pending(vcpu) >= 0) {
 		limit_credit(sched, vcpu, slice);
@@ -303,16 +303,6 @@ void sched_get_figures(uint32_t cpu, struct sched_figures *figures)
 	figures->run_ticks = __atomic_load_n(&sched->run_ticks, __ATOMIC_RELAXED);
 }
 
-/* Nothing runs here: clean memory, compress cold pages, then halt, until an interrupt brings
- * something to look at. */
-static void idle(struct pcpu *cpu)
-{
-	while (!cpu->need_resched && (frames_scrub_step() || store_idle_step()))
-		platform_irq_window();
-	if (!cpu->need_resched)
-		platform_idle();
-}
-
 void sched_run(void)
 {
 	struct pcpu *cpu = this_cpu();
@@ -340,8 +330,8 @@ void sched_run(void)
 		platform_set_timer(wake_at);
 		if (vcpu)
 			run(cpu, vcpu);
-		else if (!busy)
-			idle(cpu);
+		else if (!busy && !frames_scrub_step() && !store_idle_step() && !cpu->need_resched)
+			platform_idle();
 		platform_irq_window();
 	}
 }

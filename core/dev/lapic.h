@@ -51,23 +51,15 @@ struct lapic {
 	uint64_t timer_deadline; /* host TSC of the next timer interrupt; TIME_NEVER: none */
 	uint64_t tsc_deadline;	 /* guest's IA32_TSC_DEADLINE */
 	uint32_t isr[8];
-	uint32_t tmr[8]; /* atomic */
-	uint32_t irr[8]; /* atomic: any CPU sets bits */
-	/*
-	 * Direct mode: the processor delivers by itself, out of this page (virt_ops.apic_direct).
-	 * TPR and ISR are there, and IRR but for what is new in irr above. NULL: all of it is ours.
-	 */
-	uint32_t *page;
-	bool posted;	  /* atomic; irr may hold something; in direct mode: something new */
-	bool changed;	  /* the page, by us: the processor has to be told */
+	uint32_t tmr[8];  /* atomic */
+	uint32_t irr[8];  /* atomic: any CPU sets bits */
 	uint32_t signals; /* atomic: LAPIC_SIGNAL_* from other vCPUs */
 };
 
-/* INIT, and what came behind it: one word, so that their order cannot be lost. */
+/* INIT, and a start-up that came behind it: one word, so that their order cannot be lost. */
 #define LAPIC_SIGNAL_VECTOR  0xffu /* the start-up's */
 #define LAPIC_SIGNAL_STARTUP BIT(8)
 #define LAPIC_SIGNAL_INIT    BIT(9)
-#define LAPIC_SIGNAL_NMI     BIT(10)
 
 /* An interrupt message on its way to the local APICs of a VM. */
 struct lapic_message {
@@ -81,7 +73,6 @@ struct lapic_message {
 
 #define LAPIC_MODE_FIXED	   0
 #define LAPIC_MODE_LOWEST_PRIORITY 1
-#define LAPIC_MODE_NMI		   4
 #define LAPIC_MODE_INIT		   5
 #define LAPIC_MODE_STARTUP	   6
 
@@ -111,31 +102,14 @@ int lapic_pending(struct vcpu *vcpu);
 void lapic_accept(struct vcpu *vcpu, uint8_t vector);
 
 /*
- * lapic_end_level - the processor has ended a level-triggered interrupt: tell the I/O APIC
- * Context: the vCPU's own CPU, direct mode, vm->lock not held.
- */
-void lapic_end_level(struct vcpu *vcpu, uint8_t vector);
-
-/*
- * lapic_update_page - bring what was raised into the page
- * Returns whether the processor has to be told: then *status is the most urgent vector that waits,
- * and above its 8 bits the one that is served, 0 where there is none. Context: the vCPU's own CPU,
- * direct mode.
- */
-bool lapic_update_page(struct lapic *lapic, uint16_t *status);
-
-/*
- * lapic_signalled    - has an INIT, a start-up, or an NMI come that the vCPU's CPU has not taken
- * yet? Any CPU. lapic_take_signals - take them: LAPIC_SIGNAL_* bits; INIT comes before the others
+ * lapic_signalled    - has an INIT or a start-up come that the vCPU's CPU has not taken yet? Any
+ * CPU. lapic_take_signals - take them: LAPIC_SIGNAL_* bits; INIT comes before the start-up
  * lapic_obey_init    - what INIT does to the local APIC: its id, mode and IA32_APIC_BASE stay
  * Context: the vCPU's own CPU, but for the first.
  */
 bool lapic_signalled(const struct vcpu *vcpu);
 uint32_t lapic_take_signals(struct vcpu *vcpu);
 void lapic_obey_init(struct lapic *lapic);
-
-/* lapic_press_nmi - what the NMI button of a PC does: a pulse on LINT1. Context: any CPU. */
-void lapic_press_nmi(struct vcpu *vcpu);
 
 /* lapic_poll_timer - raise the timer's interrupt when @now (host TSC) has reached its deadline. */
 void lapic_poll_timer(struct vcpu *vcpu, uint64_t now);

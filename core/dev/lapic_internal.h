@@ -16,8 +16,6 @@
 
 #define LAPIC_LVT_VECTOR 0xffu
 #define LAPIC_LVT_MASKED 0x10000u
-#define LAPIC_LVT_MODE	 0x700u
-#define LAPIC_LVT_NMI	 0x400u
 
 /* The timer's mode: bits 18:17 of its LVT entry. */
 #define LAPIC_TIMER_MODE	 0x60000u
@@ -29,18 +27,6 @@
 #define LAPIC_ESR_BAD_REGISTER	  BIT(7)
 
 #define LAPIC_VECTOR_MIN 16 /* the vectors below belong to exceptions */
-
-/* Registers in the page of direct mode: offsets in bytes; sets take a word in 16 bytes. */
-#define LAPIC_PAGE_TPR	  0x080u
-#define LAPIC_PAGE_ISR	  0x100u
-#define LAPIC_PAGE_IRR	  0x200u
-#define LAPIC_PAGE_STRIDE 16u
-
-/* lapic_page_word - word @i of a set, or a register with @i 0. Context: direct mode. */
-static inline uint32_t *lapic_page_word(const struct lapic *lapic, uint32_t offset, uint32_t i)
-{
-	return &lapic->page[(offset + i * LAPIC_PAGE_STRIDE) / sizeof(uint32_t)];
-}
 
 /* Questions that any CPU may ask. */
 static inline bool lapic_in_x2apic(const struct lapic *lapic)
@@ -61,17 +47,6 @@ static inline bool lapic_software_enabled(const struct lapic *lapic)
 /* lapic_reset_registers - all but the id, IA32_APIC_BASE, and what other vCPUs have latched. */
 void lapic_reset_registers(struct lapic *lapic);
 
-/*
- * lapic_tpr, lapic_set_tpr, lapic_isr_word, lapic_irr_word - wherever the registers are now
- * lapic_switch_direct - have the processor deliver, where it can, or no longer
- * Context: the vCPU's own CPU; the last: loaded.
- */
-uint32_t lapic_tpr(const struct lapic *lapic);
-void lapic_set_tpr(struct lapic *lapic, uint32_t tpr);
-uint32_t lapic_isr_word(const struct lapic *lapic, uint32_t i);
-uint32_t lapic_irr_word(const struct lapic *lapic, uint32_t i);
-void lapic_switch_direct(struct vcpu *vcpu, bool on);
-
 /* lapic_processor_priority - the task's, or the served interrupt's class if that is higher. */
 uint32_t lapic_processor_priority(const struct lapic *lapic);
 
@@ -81,15 +56,7 @@ void lapic_end_of_interrupt(struct vcpu *vcpu);
 /* lapic_error - note an error for ESR, raise the error interrupt. Context: any CPU. */
 void lapic_error(struct vcpu *vcpu, uint32_t error);
 
-/* lapic_latch_nmi - an NMI for this vCPU; one waits at most, as in a processor. Context: any CPU.
- */
-void lapic_latch_nmi(struct vcpu *vcpu);
-
-/*
- * lapic_raise_local - the interrupt of an entry of the local vector table, unless masked
- * Fixed or NMI, as the entry says; its other modes (SMI, INIT, ExtINT) mean nothing in this
- * machine.
- */
+/* lapic_raise_local - the interrupt of an entry of the local vector table, unless masked. */
 void lapic_raise_local(struct vcpu *vcpu, enum lapic_lvt entry);
 
 /* lapic_logical_id - LDR as the APIC's mode shows it. Context: any CPU. */

@@ -53,12 +53,13 @@ _Static_assert(REG_LVT_ERROR - REG_LVT_TIMER + 1 == LAPIC_LVT_COUNT, "one regist
 #define DFR_RESERVED	      0x0fffffffu /* read as ones */
 #define BYTE_MASK	      0xffu
 #define LVT_STATUS	      0x1000u
+#define LVT_MODE	      0x700u
 #define LVT_POLARITY	      0x2000u
 #define LVT_REMOTE_IRR	      0x4000u
 #define LVT_TRIGGER	      0x8000u
 #define LVT_READ_ONLY	      (LVT_STATUS | LVT_REMOTE_IRR)
 #define LVT_COMMON	      (LAPIC_LVT_VECTOR | LVT_STATUS | LAPIC_LVT_MASKED)
-#define LVT_LINT	      (LVT_COMMON | LAPIC_LVT_MODE | LVT_POLARITY | LVT_REMOTE_IRR | LVT_TRIGGER)
+#define LVT_LINT	      (LVT_COMMON | LVT_MODE | LVT_POLARITY | LVT_REMOTE_IRR | LVT_TRIGGER)
 #define ICR_STATUS	      0x1000u
 #define ICR_LOW_WRITABLE      0xcdfffu /* all but bits 13, 16, 17, 20 and up */
 #define TIMER_DIVIDE_WRITABLE 0xbu
@@ -96,8 +97,8 @@ static const struct lapic_register registers[REG_COUNT] = {
 	[REG_ICR] = {READ_WRITE, ICR_LOW_WRITABLE},
 	[REG_ICR_HIGH] = {XR | XW, BYTE_MASK << XAPIC_ID_SHIFT},
 	[REG_LVT_TIMER] = {READ_WRITE, LVT_COMMON | LAPIC_TIMER_MODE},
-	[REG_LVT_THERMAL] = {READ_WRITE, LVT_COMMON | LAPIC_LVT_MODE},
-	[REG_LVT_PERFORMANCE] = {READ_WRITE, LVT_COMMON | LAPIC_LVT_MODE},
+	[REG_LVT_THERMAL] = {READ_WRITE, LVT_COMMON | LVT_MODE},
+	[REG_LVT_PERFORMANCE] = {READ_WRITE, LVT_COMMON | LVT_MODE},
 	[REG_LVT_LINT0] = {READ_WRITE, LVT_LINT},
 	[REG_LVT_LINT1] = {READ_WRITE, LVT_LINT},
 	[REG_LVT_ERROR] = {READ_WRITE, LVT_COMMON},
@@ -115,7 +116,7 @@ static uint32_t read_register(const struct lapic *lapic, uint32_t reg)
 	case REG_VERSION:
 		return VERSION;
 	case REG_TPR:
-		return lapic_tpr(lapic);
+		return lapic->tpr;
 	case REG_PPR:
 		return lapic_processor_priority(lapic);
 	case REG_LDR:
@@ -125,11 +126,11 @@ static uint32_t read_register(const struct lapic *lapic, uint32_t reg)
 	case REG_SVR:
 		return lapic->svr;
 	case REG_ISR ... REG_ISR + 7:
-		return lapic_isr_word(lapic, reg - REG_ISR);
+		return lapic->isr[reg - REG_ISR];
 	case REG_TMR ... REG_TMR + 7:
 		return __atomic_load_n(&lapic->tmr[reg - REG_TMR], __ATOMIC_RELAXED);
 	case REG_IRR ... REG_IRR + 7:
-		return lapic_irr_word(lapic, reg - REG_IRR);
+		return __atomic_load_n(&lapic->irr[reg - REG_IRR], __ATOMIC_RELAXED);
 	case REG_ESR:
 		return lapic->esr;
 	case REG_ICR:
@@ -174,7 +175,7 @@ static void write_register(struct vcpu *vcpu, uint32_t reg, uint32_t value, uint
 
 	switch (reg) {
 	case REG_TPR:
-		lapic_set_tpr(lapic, value);
+		lapic->tpr = value;
 		break;
 	case REG_EOI:
 		lapic_end_of_interrupt(vcpu);
@@ -268,9 +269,8 @@ static enum mode base_mode(uint64_t base)
 }
 
 /* The page cannot be moved, and which vCPU is the first one does not change. */
-static int write_base(struct vcpu *vcpu, uint64_t value)
+static int write_base(struct lapic *lapic, uint64_t value)
 {
-	struct lapic *lapic = &vcpu->lapic;
 	uint64_t flags = LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC;
 
 	if ((value & ~(flags | LAPIC_BASE_BSP)) != VM_LAPIC_BASE ||
@@ -278,7 +278,6 @@ static int write_base(struct vcpu *vcpu, uint64_t value)
 		return -EINVAL;
 	__atomic_store_n(&lapic->base_msr, (lapic->base_msr & ~flags) | (value & flags),
 			 __ATOMIC_RELAXED);
-	lapic_switch_direct(vcpu, value & LAPIC_BASE_X2APIC);
 	if (!(value & LAPIC_BASE_ENABLE))
 		lapic_reset_registers(lapic);
 	return 0;
@@ -320,7 +319,7 @@ int lapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
 	switch (msr) {
 	case MSR_APIC_BASE:
-		return write_base(vcpu, value);
+		return write_base(&vcpu->lapic, value);
 	case MSR_TSC_DEADLINE:
 		lapic_timer_set_deadline(vcpu, value);
 		return 0;

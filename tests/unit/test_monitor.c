@@ -96,11 +96,6 @@ int vm_pause(struct vm *vm)
 	return note("pause", vm, vm->status == VM_RUNNING ? 0 : -1);
 }
 
-int vm_nmi(struct vm *vm)
-{
-	return note("nmi", vm, vm->status == VM_RUNNING ? 0 : -1);
-}
-
 int vm_resume(struct vm *vm)
 {
 	return note("resume", vm, vm->status == VM_PAUSED ? 0 : -1);
@@ -271,7 +266,7 @@ static void test_mistakes(void **state)
 static void test_life_cycle_commands(void **state)
 {
 	static const char *const commands[] = {"start",	 "stop",   "reset", "pause",
-					       "resume", "freeze", "thaw",  "nmi"};
+					       "resume", "freeze", "thaw"};
 	char line[MONITOR_LINE_MAX];
 
 	(void)state;

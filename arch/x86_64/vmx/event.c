@@ -11,7 +11,6 @@
 #include "arch/x86_64/cpu/cpu.h"
 #include "arch/x86_64/vmx/insn.h"
 #include "arch/x86_64/vmx/vmx.h"
-#include "core/errno.h"
 
 #define EVENT_KEPT (EVENT_VECTOR | EVENT_TYPE | EVENT_ERROR_CODE | EVENT_VALID)
 
@@ -30,13 +29,8 @@ void event_requeue(struct vcpu *vcpu)
 {
 	uint32_t info = vmread32(VMCS_VECTORING_EVENT);
 
-	if (!(info & EVENT_VALID))
-		return;
-	take_event(vcpu, info, VMCS_VECTORING_EVENT_ERROR, VMCS_EXIT_INSN_LEN);
-	/* An NMI that was not delivered blocks none: not its own second try either. */
-	if ((info & EVENT_TYPE) == EVENT_TYPE_NMI)
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
-			vmread32(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint32_t)INTERRUPTIBILITY_NMI);
+	if (info & EVENT_VALID)
+		take_event(vcpu, info, VMCS_VECTORING_EVENT_ERROR, VMCS_EXIT_INSN_LEN);
 }
 
 void event_reinject_exit(struct vcpu *vcpu)
@@ -124,33 +118,15 @@ void vmx_inject_irq(struct vcpu *vcpu, uint8_t vector)
 	vcpu->arch.event = EVENT_VALID | EVENT_TYPE_INTERRUPT | vector;
 }
 
-void event_switch_primary(struct vcpu *vcpu, unsigned int control, bool on)
+void vmx_irq_window(struct vcpu *vcpu, bool on)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
-	uint64_t primary = vmx->primary & ~BIT(control);
+	uint64_t primary = vmx->primary & ~BIT(PRIMARY_INTERRUPT_WINDOW);
 
 	if (on)
-		primary |= BIT(control);
+		primary |= BIT(PRIMARY_INTERRUPT_WINDOW);
 	if (primary != vmx->primary) {
 		vmx->primary = primary;
 		vmwrite(VMCS_PRIMARY_CONTROLS, primary);
 	}
-}
-
-void vmx_irq_window(struct vcpu *vcpu, bool on)
-{
-	event_switch_primary(vcpu, PRIMARY_INTERRUPT_WINDOW, on);
-}
-
-/* The processor itself keeps account of who blocks NMIs, from the delivery to the IRET. */
-int vmx_inject_nmi(struct vcpu *vcpu)
-{
-	bool ready = !vcpu->arch.event && !(vmread32(VMCS_GUEST_INTERRUPTIBILITY) &
-					    (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_SHADOW));
-
-	event_switch_primary(vcpu, PRIMARY_NMI_WINDOW, !ready);
-	if (!ready)
-		return -EBUSY;
-	vcpu->arch.event = EVENT_VALID | EVENT_TYPE_NMI | VECTOR_NMI;
-	return 0;
 }

@@ -164,13 +164,6 @@ static enum exit_kind decode_ept_violation(struct vcpu *vcpu)
 	return EXIT_MMIO;
 }
 
-/* Comes after the EOI. */
-static enum exit_kind decode_eoi(struct vcpu *vcpu)
-{
-	vcpu->exit.eoi = (uint8_t)vmread(VMCS_EXIT_QUALIFICATION);
-	return EXIT_EOI;
-}
-
 struct exit_entry {
 	const char *name;
 	enum exit_kind kind;
@@ -191,7 +184,6 @@ static const struct exit_entry exits[EXIT_REASON_COUNT] = {
 	[EXIT_REASON_EXTERNAL_INTERRUPT] = PLAIN("external interrupt", EXIT_INTERRUPT),
 	[EXIT_REASON_TRIPLE_FAULT] = PLAIN("triple fault", EXIT_TRIPLE_FAULT),
 	[EXIT_REASON_INTERRUPT_WINDOW] = PLAIN("interrupt window", EXIT_IRQ_WINDOW),
-	[EXIT_REASON_NMI_WINDOW] = PLAIN("NMI window", EXIT_IRQ_WINDOW),
 	[EXIT_REASON_CPUID] = PLAIN("CPUID", EXIT_CPUID),
 	[EXIT_REASON_HLT] = PLAIN("HLT", EXIT_HLT),
 	[EXIT_REASON_INVD] = PLAIN("INVD", EXIT_CACHE),
@@ -236,6 +228,7 @@ static const struct exit_entry exits[EXIT_REASON_COUNT] = {
 	[EXIT_REASON_SIPI] = PLAIN("start-up IPI", EXIT_UNHANDLED),
 	[EXIT_REASON_IO_SMI] = PLAIN("I/O SMI", EXIT_UNHANDLED),
 	[EXIT_REASON_OTHER_SMI] = PLAIN("SMI", EXIT_UNHANDLED),
+	[EXIT_REASON_NMI_WINDOW] = PLAIN("NMI window", EXIT_UNHANDLED),
 	[EXIT_REASON_INVLPG] = PLAIN("INVLPG", EXIT_UNHANDLED),
 	[EXIT_REASON_RDTSC] = PLAIN("RDTSC", EXIT_UNHANDLED),
 	[EXIT_REASON_MOV_DR] = PLAIN("debug register access", EXIT_UNHANDLED),
@@ -245,12 +238,12 @@ static const struct exit_entry exits[EXIT_REASON_COUNT] = {
 	[EXIT_REASON_MACHINE_CHECK] = PLAIN("machine check", EXIT_UNHANDLED),
 	[EXIT_REASON_TPR_BELOW_THRESHOLD] = PLAIN("TPR below threshold", EXIT_UNHANDLED),
 	[EXIT_REASON_APIC_ACCESS] = PLAIN("APIC access", EXIT_UNHANDLED),
-	[EXIT_REASON_VIRTUALIZED_EOI] = DECODE("virtualised EOI", decode_eoi),
+	[EXIT_REASON_VIRTUALIZED_EOI] = PLAIN("virtualised EOI", EXIT_UNHANDLED),
 	[EXIT_REASON_GDTR_IDTR] = PLAIN("GDTR or IDTR access", EXIT_UNHANDLED),
 	[EXIT_REASON_LDTR_TR] = PLAIN("LDTR or TR access", EXIT_UNHANDLED),
 	[EXIT_REASON_RDTSCP] = PLAIN("RDTSCP", EXIT_UNHANDLED),
 	[EXIT_REASON_PREEMPTION_TIMER] = PLAIN("preemption timer", EXIT_INTERRUPT),
-	[EXIT_REASON_APIC_WRITE] = DECODE("APIC write", apic_decode_write),
+	[EXIT_REASON_APIC_WRITE] = PLAIN("APIC write", EXIT_UNHANDLED),
 	[EXIT_REASON_RDRAND] = PLAIN("RDRAND", EXIT_UNHANDLED),
 	[EXIT_REASON_INVPCID] = PLAIN("INVPCID", EXIT_UNHANDLED),
 	[EXIT_REASON_RDSEED] = PLAIN("RDSEED", EXIT_UNHANDLED),

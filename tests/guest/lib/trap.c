@@ -99,7 +99,7 @@ void trap_dispatch(struct trap_frame *frame)
 {
 	const struct fixup *fixup;
 
-	if (handlers[frame->vector]) {
+	if (frame->vector >= FIRST_INTERRUPT && handlers[frame->vector]) {
 		handlers[frame->vector]();
 		return;
 	}
