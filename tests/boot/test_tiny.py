@@ -69,8 +69,8 @@ def test_given_blocks_are_room_for_others(machine_type: type[Machine]) -> None:
     """One guest's puts are refused until another one gives blocks of its RAM."""
     wait = 3_000_000_000 if machine_type is Qemu else 40_000_000
     modules = [
-        tiny("donate", "want", name="want", words="memory=8M"),
-        tiny("donate", f"give wait={wait}", name="give"),
+        tiny("donate", "want", name="want", words="memory=8M compress=off"),
+        tiny("donate", f"give wait={wait}", name="give", words="memory=16M compress=off"),
     ]
     with machine_type(modules, memory=64, cpus=1, limit=60) as machine:
         output = machine.wait_end()
