@@ -197,7 +197,7 @@ static bool parse_options(struct parser *parser, struct line *line, struct guest
 		const char *complaint = "expected ";
 		const char *expected =
 			"memory=, vcpus=, cpus=, weight=, tmem=, "
-			"tmem_reserve=, tmem_weight=, compress=, shared=, on_reset=, "
+			"tmem_reserve=, tmem_weight=, dedup=, compress=, shared=, on_reset=, "
 			"on_crash=, manager, testdev, or -- and the kernel's command line";
 		bool accepted = false;
 		struct word text;
@@ -206,6 +206,10 @@ static bool parse_options(struct parser *parser, struct line *line, struct guest
 			break;
 		if (word_has_prefix(word, "shared=", &text)) {
 			expected = config_parse_grant(text, parser->config, guest);
+			accepted = !expected;
+		}
+		if (word_has_prefix(word, "dedup=", &text)) {
+			expected = config_parse_dedup(text, parser->config, guest);
 			accepted = !expected;
 		}
 		for (unsigned int i = 0; i < OPTION_COUNT; i++) {
@@ -262,6 +266,11 @@ static bool parse_kernel(struct parser *parser, struct line *line, struct word k
 	guest->on_crash = (enum config_then)values[OPTION_ON_CRASH];
 	guest->manager = values[OPTION_MANAGER];
 	guest->testdev = values[OPTION_TESTDEV];
+	if (guest->dedup >= CONFIG_DEDUP_GROUP && guest->tmem_reserve > 0) {
+		fault_in_module(parser, line, kind, "expected ",
+				"either tmem_reserve= or the name of a group behind dedup=");
+		good = false;
+	}
 	return good;
 }
 

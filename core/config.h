@@ -19,15 +19,16 @@
 #define CONFIG_MAX_GUESTS 32
 #define CONFIG_NAME_MAX	  16 /* with the terminating zero; letters, digits, '-' and '_' */
 
-#define CONFIG_MEMORY_DEFAULT (256 * MIB)
-#define CONFIG_MEMORY_MIN     (4 * MIB)
-#define CONFIG_MEMORY_MAX     (512 * GIB)
-#define CONFIG_MAX_VCPUS      16
-#define CONFIG_WEIGHT_MAX     100
-#define CONFIG_MAX_DISKS      7
-#define CONFIG_MAX_POOLS      8
-#define CONFIG_DISK_MIN	      512
-#define CONFIG_DELAY_MAX_NS   1000000000ull
+#define CONFIG_MEMORY_DEFAULT	(256 * MIB)
+#define CONFIG_MEMORY_MIN	(4 * MIB)
+#define CONFIG_MEMORY_MAX	(512 * GIB)
+#define CONFIG_MAX_VCPUS	16
+#define CONFIG_WEIGHT_MAX	100
+#define CONFIG_MAX_DISKS	7
+#define CONFIG_MAX_POOLS	8
+#define CONFIG_DISK_MIN		512
+#define CONFIG_MAX_DEDUP_GROUPS 16
+#define CONFIG_DELAY_MAX_NS	1000000000ull
 
 /* A disk as one guest sees it. Only a read-only one may have several guests. */
 struct disk_config {
@@ -51,6 +52,9 @@ struct grant_config {
 	bool write;   /* "rw", else "ro" */
 };
 
+/* "dedup=": whose equal pages share memory in the store. From CONFIG_DEDUP_GROUP on: a group's. */
+enum config_dedup { CONFIG_DEDUP_ALONE, CONFIG_DEDUP_OFF, CONFIG_DEDUP_GROUP };
+
 /* "on_reset=" and "on_crash=": what to do with a guest that ends so. */
 enum config_then { CONFIG_STOP, CONFIG_RESTART };
 
@@ -64,6 +68,7 @@ struct guest_config {
 	uint64_t tmem_reserve; /* bytes that are set aside for them */
 	uint16_t tmem_weight;  /* its share of the rest of the store */
 	bool compress;	       /* "compress=": cold ones are kept compressed */
+	uint32_t dedup;	       /* enum config_dedup */
 	uint32_t vcpus;
 	uint64_t cpus; /* bit n: its vCPUs may be placed on host CPU n; 0: on any */
 	uint32_t weight;
@@ -84,6 +89,8 @@ struct config {
 	bool mitigations_off; /* "mitigations=off": no speculation barriers, to compare */
 	uint32_t pool_count;
 	struct pool_config pools[CONFIG_MAX_POOLS];
+	uint32_t dedup_group_count;
+	char dedup_groups[CONFIG_MAX_DEDUP_GROUPS][CONFIG_NAME_MAX];
 	uint32_t guest_count;
 	struct guest_config guests[CONFIG_MAX_GUESTS];
 };

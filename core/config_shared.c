@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Pools of the store that guests share: "pool=" on the boot line makes one, "shared=" on a kernel
- * line lets that guest use it. Nobody gets at a pool by knowing its name.
+ * line lets that guest use it. Nobody gets at a pool by knowing its name. And guests whose equal
+ * pages share memory, "dedup=".
  */
 #include "core/config_shared.h"
 #include "core/string.h"
@@ -97,4 +98,29 @@ const char *config_parse_grant(struct word text, const struct config *config,
 	};
 	return NULL;
 }
+
+const char *config_parse_dedup(struct word text, struct config *config, struct guest_config *guest)
+{
+	uint32_t group = 0;
+
+	if (guest->dedup != CONFIG_DEDUP_ALONE)
+		return "it once a line";
+	if (word_is(text, "off")) {
+		guest->dedup = CONFIG_DEDUP_OFF;
+		return NULL;
+	}
+	if (!word_is_name(text, CONFIG_NAME_MAX))
+		return "off, or a group's name: at most 15 letters, digits, - and _";
+	while (group < config->dedup_group_count && !word_is(text, config->dedup_groups[group]))
+		group++;
+	if (group == CONFIG_MAX_DEDUP_GROUPS)
+		return "no more than " VALUE(CONFIG_MAX_DEDUP_GROUPS) " groups";
+	if (group == config->dedup_group_count) {
+		memcpy(config->dedup_groups[group], text.start, text.len); /* the rest is zero */
+		config->dedup_group_count++;
+	}
+	guest->dedup = CONFIG_DEDUP_GROUP + group;
+	return NULL;
+}
+
 _Static_assert(CONFIG_NAME_MAX == 16, "the sentence about names says 15");

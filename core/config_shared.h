@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The words about pools that guests share; a part of config_parse(). */
+/* The words about what guests share in the store; a part of config_parse(). */
 #ifndef CORE_CONFIG_SHARED_H
 #define CORE_CONFIG_SHARED_H
 
@@ -18,5 +18,11 @@ const char *config_parse_pool(struct word text, struct config *config);
  */
 const char *config_parse_grant(struct word text, const struct config *config,
 			       struct guest_config *guest);
+
+/*
+ * config_parse_dedup - understand what follows "dedup=" on a kernel line
+ * Adds a group to @config when it is the first of its name. Returns as config_parse_pool().
+ */
+const char *config_parse_dedup(struct word text, struct config *config, struct guest_config *guest);
 
 #endif

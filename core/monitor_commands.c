@@ -142,11 +142,11 @@ static void run_thaw(struct vm *vm)
 
 static void print_tmem(const char *name, const struct tmem_stats *stats)
 {
-	printk("%-15s %9llu %9llu %9llu %9llu %9llu %9llu %9llu %12llu\n", name,
+	printk("%-15s %9llu %9llu %9llu %9llu %9llu %9llu %9llu %9llu %12llu\n", name,
 	       (unsigned long long)stats->puts, (unsigned long long)stats->gets,
 	       (unsigned long long)stats->misses, (unsigned long long)stats->flushed,
 	       (unsigned long long)stats->refused, (unsigned long long)stats->evicted,
-	       (unsigned long long)stats->held,
+	       (unsigned long long)stats->held, (unsigned long long)stats->shared,
 	       (unsigned long long)(stats->charged * TMEM_PAGE_SIZE / KIB));
 }
 
@@ -157,8 +157,8 @@ static void run_tmem(struct vm *vm)
 	const char *name;
 
 	(void)vm;
-	printk("%-15s %9s %9s %9s %9s %9s %9s %9s %12s\n", "guest", "put", "got", "missed",
-	       "flushed", "refused", "evicted", "held", "charged-KiB");
+	printk("%-15s %9s %9s %9s %9s %9s %9s %9s %9s %12s\n", "guest", "put", "got", "missed",
+	       "flushed", "refused", "evicted", "held", "shared", "charged-KiB");
 	for (uint32_t i = 0; i < vm_count; i++) {
 		struct vm_figures figures;
 
@@ -175,9 +175,10 @@ static void run_tmem(struct vm *vm)
 		print_tmem(name, &stats);
 	}
 	tmem_store_stats(&store);
-	printk("store: %llu MiB taken, %llu pages held, %llu frames free in it\n",
+	printk("store: %llu MiB taken, %llu pages held, %llu frames saved, %llu frames free in it\n",
 	       (unsigned long long)(store.blocks * TMEM_BLOCK_SIZE / MIB),
-	       (unsigned long long)store.pages_held, (unsigned long long)store.pages_free);
+	       (unsigned long long)store.pages_held, (unsigned long long)store.pages_saved,
+	       (unsigned long long)store.pages_free);
 }
 
 static uint64_t guests_bytes(void)

@@ -97,6 +97,7 @@ int store_init(void)
 		.block_alloc = store_block_alloc,
 		.block_free = store_block_free,
 		.page_get = copy_page_cached,
+		.page_equal = copy_page_equal,
 		.compress = store_compress,
 		.decompress = store_decompress,
 		.relax = store_relax,
@@ -119,12 +120,24 @@ int store_init(void)
 	return 0;
 }
 
-struct tmem_limits store_limits(uint64_t cap, uint64_t reserve, uint16_t weight)
+_Static_assert(CONFIG_MAX_DEDUP_GROUPS == TMEM_DEDUP_GROUPS, "each group has a number");
+
+static uint32_t store_dedup(uint32_t dedup)
+{
+	if (dedup == CONFIG_DEDUP_OFF)
+		return TMEM_DEDUP_OFF;
+	if (dedup == CONFIG_DEDUP_ALONE)
+		return TMEM_DEDUP_ALONE;
+	return TMEM_DEDUP_GROUP + (dedup - CONFIG_DEDUP_GROUP);
+}
+
+struct tmem_limits store_limits(uint64_t cap, uint64_t reserve, uint16_t weight, uint32_t dedup)
 {
 	return (struct tmem_limits){
 		.cap = cap == UINT64_MAX ? UINT64_MAX : cap / TMEM_PAGE_SIZE,
 		.reserve = (reserve + TMEM_PAGE_SIZE - 1) / TMEM_PAGE_SIZE,
 		.weight = weight,
+		.dedup = store_dedup(dedup),
 	};
 }
 
@@ -132,7 +145,7 @@ struct tmem_limits store_limits(uint64_t cap, uint64_t reserve, uint16_t weight)
 static struct tmem_client *pool_make(const struct pool_config *config)
 {
 	const struct tmem_limits limits = store_limits(config->tmem_cap, config->tmem_reserve,
-						       config->tmem_weight);
+						       config->tmem_weight, CONFIG_DEDUP_ALONE);
 	struct tmem_client *account;
 	uint64_t name[2];
 	int err;

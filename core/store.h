@@ -13,8 +13,8 @@
  */
 int store_init(void);
 
-/* store_limits - what bytes of a configuration are to the store */
-struct tmem_limits store_limits(uint64_t cap, uint64_t reserve, uint16_t weight);
+/* store_limits - what bytes and words of a configuration are to the store */
+struct tmem_limits store_limits(uint64_t cap, uint64_t reserve, uint16_t weight, uint32_t dedup);
 
 /*
  * store_add_pools - make the pools that guests share

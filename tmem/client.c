@@ -45,6 +45,11 @@ void tmem_client_thaw(struct tmem_client *client, enum tmem_freeze reason)
 	__atomic_fetch_and(&client->frozen, ~(uint32_t)reason, __ATOMIC_SEQ_CST);
 }
 
+void tmem_client_uncharge(struct tmem_client *client)
+{
+	charge_set(client, client->charged - 1);
+}
+
 struct tmem_client *tmem_client_create(const struct tmem_limits *limits)
 {
 	struct tmem_client *client = tmem_frame_alloc(TMEM_FRAME_METADATA, false);
@@ -67,6 +72,7 @@ struct tmem_client *tmem_client_create(const struct tmem_limits *limits)
 							       : TMEM_CLIENT_FRAMES;
 	client->weight = limits->weight ? limits->weight : 1;
 	client->charged = TMEM_CLIENT_FRAMES;
+	tmem_dedup_init(client, limits);
 	tmem_lock_acquire(&tmem_store.lock);
 	tmem_list_push(&tmem_store.clients, &client->link);
 	tmem_lock_release(&tmem_store.lock);
@@ -107,18 +113,18 @@ static void log_close(struct tmem_client *client)
 }
 
 /* Drop the pools, a bounded step of it. Returns whether none is left. */
-static bool pools_release(struct tmem_client *client)
+static bool pools_release(struct tmem_client *client, unsigned int *budget)
 {
-	unsigned int id, budget = TMEM_STEP;
+	unsigned int id;
 
 	for (id = 0; id < TIDEPOOL_MAX_POOLS; id++) {
 		struct tmem_pool *pool = client->pools[id];
 
 		if (!pool)
 			continue;
-		if (!tmem_pool_release(pool, &budget) || budget == 0)
+		if (!tmem_pool_release(pool, budget) || *budget == 0)
 			return false;
-		budget--;
+		(*budget)--;
 		client->pools[id] = NULL;
 		tmem_lock_acquire(&client->lock);
 		tmem_client_frame_free(client, pool);
@@ -129,11 +135,13 @@ static bool pools_release(struct tmem_client *client)
 
 int tmem_client_destroy(struct tmem_client *client)
 {
+	unsigned int budget = TMEM_STEP;
 	bool done;
 
 	reserve_forgo(client);
 	log_close(client);
-	done = tmem_log_drop(client) && pools_release(client);
+	done = tmem_log_drop(client) && pools_release(client, &budget) &&
+	       tmem_dedup_release(client, &budget);
 	if (done)
 		tmem_scratch_drain();
 	/* The backlog first: when the client is gone nobody asks again. */
@@ -188,6 +196,7 @@ void tmem_client_stats(struct tmem_client *client, struct tmem_stats *stats)
 	stats->evicted = events_of(client, TMEM_EVICTED);
 	stats->held = events_of(client, TMEM_HELD);
 	tmem_lock_acquire(&client->lock);
+	stats->shared = tmem_dedup_shared(client);
 	stats->pools = client->open_pools;
 	stats->charged = client->charged;
 	tmem_lock_release(&client->lock);

@@ -12,6 +12,7 @@
 
 #include <tidepool/abi.h>
 
+#include "tmem/dedup.h"
 #include "tmem/frame.h"
 #include "tmem/grain.h"
 #include "tmem/list.h"
@@ -116,10 +117,11 @@ struct tmem_client {
 	uint64_t weight;	 /* constant */
 	uint64_t charged;	 /* frames; also read without the lock */
 	uint64_t open_pools;
-	uint32_t hand;		   /* the lane that others evict from next; under the lock */
-	struct tmem_list cells;	   /* frames of cells, some of them free: tmem/cell.c */
-	struct tmem_link link;	   /* in tmem_store.clients */
-	struct tmem_grains grains; /* the data of compressed pages */
+	uint32_t hand;		/* the lane that others evict from next; under the lock */
+	struct tmem_list cells; /* frames of cells, some of them free: tmem/cell.c */
+	struct tmem_dedup dedup;
+	struct tmem_link link;		   /* in tmem_store.clients */
+	struct tmem_grains grains;	   /* the data of compressed pages */
 	struct tmem_cold cold[TMEM_LANES]; /* of each lane, under its lock; if @compress */
 	bool compress;			   /* constant */
 	uint32_t frozen;		   /* enum tmem_freeze, for each reason a bit; atomic */
@@ -144,6 +146,12 @@ void *tmem_client_frame_alloc(struct tmem_client *client, enum tmem_frame_use us
 
 /* Give such a frame back. Context: client lock held. */
 void tmem_client_frame_free(struct tmem_client *client, void *frame);
+
+/*
+ * End the charge for a frame that others hold and that goes with the last of them: tmem/dedup.h.
+ * Context: client lock held; the client has no reserve.
+ */
+void tmem_client_uncharge(struct tmem_client *client);
 
 /* Pages held now. Context: any. */
 uint64_t tmem_client_held(const struct tmem_client *client);

@@ -63,11 +63,12 @@ static void *page_compress(struct tmem_client *client, uint32_t number)
 {
 	struct tmem_page *page = tmem_cell_at(number);
 	unsigned char blob[TMEM_GRAIN_MAX];
-	uint32_t size = tmem_store.host.compress(blob, sizeof(blob), tmem_content_raw(page));
+	const void *raw = tmem_content_raw(page);
+	uint32_t size = raw ? tmem_store.host.compress(blob, sizeof(blob), raw) : 0;
 	/* The page's own frame serves for the blob where none else does. */
-	void *frame = (void *)(uintptr_t)tmem_content_raw(page);
+	void *frame = size ? tmem_content_claim(page) : NULL;
 
-	if (!size)
+	if (!frame) /* it is hardly smaller, or an equal page has come */
 		return NULL;
 	tmem_lock_acquire(&client->lock);
 	tmem_content_pack(page, tmem_grain_add(client, number, blob, size, &frame));

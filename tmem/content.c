@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tmem/content.h"
+#include "tmem/dedup.h"
 #include "tmem/grain.h"
 #include "tmem/page.h"
 #include "tmem/reserve.h"
@@ -11,17 +12,23 @@
 #define FRAME  0ull /* a frame's address */
 #define FILLED 1ull /* in the upper half: the 32-bit word that the page repeats */
 #define PACKED 2ull /* a blob's name */
+#define LISTED 3ull /* the number of a frame that is listed, and the mark that it is listed by */
 
 #define FILL_SHIFT  32u
+#define MARK_SHIFT  2u
+#define FRAME_SHIFT 32u
 #define WORDS	    (TMEM_PAGE_SIZE / sizeof(uint64_t))
 #define CACHE_LINE  64u
 #define WORDS_A_RUN 8u /* compared before the scan looks at the result */
 
+_Static_assert(MARK_SHIFT + TMEM_MARK_BITS <= FRAME_SHIFT, "a listed content fits a word");
 _Static_assert(WORDS % WORDS_A_RUN == 0, "a page is whole runs");
 
 /* The frame that a content is, or NULL for another kind. */
 static void *frame_of(uint64_t content)
 {
+	if ((content & KIND) == LISTED)
+		return tmem_frame_at((uint32_t)(content >> FRAME_SHIFT));
 	return (content & KIND) == FRAME ? (void *)(uintptr_t)content : NULL;
 }
 
@@ -29,6 +36,21 @@ static void *frame_of(uint64_t content)
 static uint64_t blob_of(uint64_t content)
 {
 	return (content & KIND) == PACKED ? content & ~KIND : 0;
+}
+
+static uint64_t listed(const void *frame, uint32_t mark)
+{
+	return (uint64_t)tmem_frame_number(frame) << FRAME_SHIFT | mark << MARK_SHIFT | LISTED;
+}
+
+static bool is_listed(uint64_t content)
+{
+	return (content & KIND) == LISTED;
+}
+
+static uint32_t mark_of(uint64_t content)
+{
+	return (uint32_t)content >> MARK_SHIFT;
 }
 
 /* The 64-bit word that a filled page repeats. */
@@ -76,7 +98,14 @@ void tmem_content_stage(struct tmem_staged *staged, const void *src)
 		return;
 	staged->frame = tmem_scratch_take();
 	staged->content = (uintptr_t)staged->frame;
-	staged->fingerprint = tmem_store.host.page_put(staged->frame, src);
+	staged->src = src;
+	staged->mark = tmem_dedup_mark(tmem_store.host.page_put(staged->frame, src));
+}
+
+void tmem_content_seek(const struct tmem_client *client, const struct tmem_staged *staged)
+{
+	if (staged->frame)
+		tmem_dedup_expect(client, staged->mark);
 }
 
 void tmem_content_stage_zero(struct tmem_staged *staged)
@@ -91,18 +120,6 @@ void tmem_content_unstage(struct tmem_staged *staged)
 		tmem_scratch_give(staged->frame);
 }
 
-bool tmem_content_admit(struct tmem_shard *shard, struct tmem_staged *staged)
-{
-	void *frame;
-
-	if (!staged->frame)
-		return true;
-	frame = tmem_frame_reserve(shard->pool->client, TMEM_FRAME_PAGE, shard);
-	if (frame)
-		staged->frame = frame;
-	return frame;
-}
-
 static void frame_free(struct tmem_client *client, void *frame)
 {
 	tmem_lock_acquire(&client->lock);
@@ -110,10 +127,18 @@ static void frame_free(struct tmem_client *client, void *frame)
 	tmem_lock_release(&client->lock);
 }
 
-void tmem_content_dismiss(struct tmem_shard *shard, struct tmem_staged *staged)
+/* End what a content takes. Returns as tmem_content_release(). */
+static void *content_end(struct tmem_client *client, uint64_t content, bool *held)
 {
-	if (staged->frame)
-		frame_free(shard->pool->client, frame_of(staged->content));
+	void *frame = frame_of(content);
+	enum tmem_dedup_left left;
+
+	*held = false;
+	if (!is_listed(content))
+		return frame;
+	left = tmem_dedup_drop(client, mark_of(content), frame);
+	*held = left == TMEM_DEDUP_HELD;
+	return left == TMEM_DEDUP_FREE ? frame : NULL;
 }
 
 /* Take a page's blob away, which leaves zeroes. Returns a frame that became free by it, or NULL. */
@@ -143,15 +168,87 @@ static void blob_read(uint64_t name, void *dst)
 	tmem_grain_close(name, blob);
 }
 
-/* Let a filled page be what @content says; a frame that it had goes. */
-static void content_set(struct tmem_page *page, uint64_t content)
+static void content_drop(struct tmem_client *client, uint64_t content)
 {
-	struct tmem_client *client = tmem_page_shard(page)->pool->client;
-	void *frame = blob_of(page->content) ? blob_drop(page) : frame_of(page->content);
+	bool held;
+	void *frame = content_end(client, content, &held);
+	uint64_t blob = blob_of(content);
 
+	if (!frame && !held && !blob)
+		return;
+	tmem_lock_acquire(&client->lock);
+	if (blob)
+		frame = tmem_grain_remove(client, blob);
 	if (frame)
+		tmem_client_frame_free(client, frame);
+	else if (held)
+		tmem_client_uncharge(client);
+	tmem_lock_release(&client->lock);
+}
+
+/*
+ * The frame of a content that is nobody else's, or NULL. It is not listed then: it may be written
+ * to or serve for something else, and the content is none any more.
+ */
+static void *content_claim(struct tmem_client *client, uint64_t content)
+{
+	void *frame = frame_of(content);
+
+	if (!is_listed(content) || tmem_dedup_claim(client, mark_of(content), frame))
+		return frame;
+	return NULL;
+}
+
+/* Keep staged data in its frame, for which the CPU gets @frame, charged to the client. */
+static void staged_keep(struct tmem_client *client, struct tmem_staged *staged, void *frame)
+{
+	if (tmem_dedup_list(client, staged->mark, staged->frame))
+		staged->content = listed(staged->frame, staged->mark);
+	staged->frame = frame;
+}
+
+/*
+ * Find room for staged data, or an equal page to share its.
+ * @frame: one that it may take, charged to the client, or NULL
+ *
+ * Returns false without room.
+ */
+static bool staged_admit(struct tmem_shard *shard, struct tmem_staged *staged, void *frame)
+{
+	struct tmem_client *client = shard->pool->client;
+	void *shared;
+	enum tmem_dedup_found found = tmem_dedup_find(client, staged->mark, staged->src, &shared);
+
+	if (found != TMEM_DEDUP_OWN && !frame) {
+		frame = tmem_frame_reserve(client, TMEM_FRAME_PAGE, shard);
+		if (!frame) {
+			if (found == TMEM_DEDUP_OTHERS)
+				tmem_dedup_forget(shared);
+			return false;
+		}
+	}
+	if (found == TMEM_DEDUP_OTHERS)
+		found = tmem_dedup_enter(client, staged->mark, shared);
+	if (found == TMEM_DEDUP_NONE) {
+		staged_keep(client, staged, frame);
+		return true;
+	}
+	staged->content = listed(shared, staged->mark);
+	if (found == TMEM_DEDUP_OTHERS)
+		tmem_frame_free(frame, false); /* its charge is for the shared one from now on */
+	else if (frame)
 		frame_free(client, frame);
-	page->content = content;
+	return true;
+}
+
+bool tmem_content_admit(struct tmem_shard *shard, struct tmem_staged *staged)
+{
+	return !staged->frame || staged_admit(shard, staged, NULL);
+}
+
+void tmem_content_dismiss(struct tmem_shard *shard, struct tmem_staged *staged)
+{
+	content_drop(shard->pool->client, staged->content);
 }
 
 uint32_t tmem_content_word(const struct tmem_page *page)
@@ -161,20 +258,26 @@ uint32_t tmem_content_word(const struct tmem_page *page)
 
 void tmem_content_fill(struct tmem_page *page, uint32_t word)
 {
-	content_set(page, (uint64_t)word << FILL_SHIFT | FILLED);
+	content_drop(tmem_page_shard(page)->pool->client, page->content);
+	page->content = (uint64_t)word << FILL_SHIFT | FILLED;
 }
 
 bool tmem_content_write(struct tmem_page *page, struct tmem_staged *staged)
 {
 	struct tmem_shard *shard = tmem_page_shard(page);
-	void *frame = blob_of(page->content) ? blob_drop(page) : frame_of(page->content);
+	struct tmem_client *client = shard->pool->client;
+	void *frame = NULL;
 
-	if (frame && staged->frame)
-		staged->frame = frame;
-	else if (frame)
-		frame_free(shard->pool->client, frame);
-	else if (!tmem_content_admit(shard, staged))
+	if (blob_of(page->content))
+		frame = blob_drop(page);
+	else if (staged->frame)
+		frame = content_claim(client, page->content);
+	if (staged->frame && !staged_admit(shard, staged, frame))
 		return false;
+	if (!frame)
+		content_drop(client, page->content);
+	else if (!staged->frame)
+		frame_free(client, frame);
 	page->content = staged->content;
 	return true;
 }
@@ -185,6 +288,8 @@ void tmem_content_expect(const struct tmem_page *page)
 
 	if (blob)
 		tmem_grain_prefetch(blob);
+	else if (is_listed(page->content))
+		tmem_dedup_expect(tmem_page_shard(page)->pool->client, mark_of(page->content));
 }
 
 void tmem_content_read(const struct tmem_page *page, void *dst)
@@ -230,22 +335,17 @@ void tmem_content_read_part(const struct tmem_page *page, uint64_t offset, uint6
 
 void *tmem_content_modify(struct tmem_page *page)
 {
-	struct tmem_client *client = tmem_page_shard(page)->pool->client;
-	void *frame = frame_of(page->content), *emptied;
+	struct tmem_shard *shard = tmem_page_shard(page);
+	struct tmem_client *client = shard->pool->client;
+	void *frame = content_claim(client, page->content);
 
-	if (frame)
-		return frame;
-	frame = tmem_frame_reserve(client, TMEM_FRAME_PAGE, tmem_page_shard(page));
-	if (!frame)
-		return NULL;
-	/* Only now: to find a frame, the blob may have been moved. */
-	if (blob_of(page->content)) {
-		blob_read(blob_of(page->content), frame);
-		emptied = blob_drop(page);
-		if (emptied)
-			frame_free(client, emptied);
-	} else {
-		fill(frame, fill_of(page->content), TMEM_PAGE_SIZE);
+	if (!frame) {
+		frame = tmem_frame_reserve(client, TMEM_FRAME_PAGE, shard);
+		if (!frame)
+			return NULL;
+		/* Only now: to find a frame, what the page is kept in may have been changed. */
+		tmem_content_read(page, frame);
+		content_drop(client, page->content);
 	}
 	page->content = (uintptr_t)frame;
 	return frame;
@@ -253,13 +353,28 @@ void *tmem_content_modify(struct tmem_page *page)
 
 void tmem_content_release(struct tmem_page *page, struct tmem_remains *remains)
 {
-	remains->frame = frame_of(page->content);
 	remains->blob = blob_of(page->content);
+	remains->frame = content_end(tmem_page_shard(page)->pool->client, page->content,
+				     &remains->held);
 }
 
 const void *tmem_content_raw(const struct tmem_page *page)
 {
-	return frame_of(page->content);
+	void *frame = frame_of(page->content);
+	struct tmem_client *client = tmem_page_shard(page)->pool->client;
+
+	if (is_listed(page->content) && !tmem_dedup_is_alone(client, mark_of(page->content), frame))
+		return NULL;
+	return frame;
+}
+
+void *tmem_content_claim(struct tmem_page *page)
+{
+	void *frame = content_claim(tmem_page_shard(page)->pool->client, page->content);
+
+	if (frame)
+		page->content = (uintptr_t)frame;
+	return frame;
 }
 
 uint64_t tmem_content_blob(const struct tmem_page *page)

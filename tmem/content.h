@@ -4,8 +4,9 @@
  * here, so that how it is kept is nobody else's business.
  *
  * struct tmem_page.content is one word, of one of these kinds: a frame's address, of the page's
- * data; the 32-bit word that the page repeats, and there is no frame; the name of a blob, which is
- * the page compressed (tmem/compress.h).
+ * data, in a frame of its own; the 32-bit word that the page repeats, and there is no frame; the
+ * name of a blob, which is the page compressed (tmem/compress.h); the number of a frame that is
+ * listed (tmem/dedup.h) and perhaps shared with other pages, and the mark that it is listed by.
  *
  * Context of every function, unless it says otherwise: the page's lane locked, its client not.
  */
@@ -15,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct tmem_client;
 struct tmem_page;
 struct tmem_remains;
 struct tmem_shard;
@@ -26,8 +28,9 @@ struct tmem_shard;
  */
 struct tmem_staged {
 	uint64_t content;
-	void *frame;	      /* NULL: the content needs none */
-	uint64_t fingerprint; /* of what is in the frame, as struct tmem_host.page_put's */
+	void *frame;	 /* NULL: the content needs none */
+	const void *src; /* the guest's page */
+	uint32_t mark;	 /* of its fingerprint: tmem/dedup.h */
 };
 
 /*
@@ -38,6 +41,9 @@ struct tmem_staged {
  * Context: no lock held; tmem_content_unstage() follows on the same CPU.
  */
 void tmem_content_stage(struct tmem_staged *staged, const void *src);
+
+/* Bring near what is needed to find an equal page; @client: whose it will be, most probably. */
+void tmem_content_seek(const struct tmem_client *client, const struct tmem_staged *staged);
 
 /* Stage a page of zeroes. It needs no tmem_content_unstage(). */
 void tmem_content_stage_zero(struct tmem_staged *staged);
@@ -102,10 +108,12 @@ void tmem_content_fill(struct tmem_page *page, uint32_t word);
 
 /*
  * Between compressing and the kinds of content. tmem_content_raw: the frame of a page that is in
- * one, or NULL; tmem_content_blob: the blob of a page that is one, or 0; tmem_content_pack: make
- * @blob the page's data, the frame or blob that it was in being the caller's now.
+ * one which no other page shares, or NULL; tmem_content_claim: the same, to be written to or
+ * taken; tmem_content_blob: the blob of a page that is one, or 0; tmem_content_pack: make @blob
+ * the page's data, the frame or blob that it was in being the caller's now.
  */
 const void *tmem_content_raw(const struct tmem_page *page);
+void *tmem_content_claim(struct tmem_page *page);
 uint64_t tmem_content_blob(const struct tmem_page *page);
 void tmem_content_pack(struct tmem_page *page, uint64_t blob);
 

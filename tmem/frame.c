@@ -18,6 +18,7 @@ struct block {
 	uint32_t number;	    /* in tmem_frame_table; 0: none yet */
 	uint64_t map[BITMAP_WORDS]; /* bit n: frame n is free; bit 0 is never set */
 	uint32_t owners[FRAMES];    /* tmem_frame_owner_set() */
+	uint8_t holds[FRAMES];	    /* clients that hold the frame, beside the first; atomic */
 };
 
 _Static_assert(sizeof(struct block) <= TMEM_PAGE_SIZE, "a block's header fills its first frame");
@@ -33,6 +34,8 @@ static struct {
 	uint64_t nr_kept;     /* free frames beside which a block may go back */
 	bool surplus;	      /* a block can go back; also read without the lock, as a hint */
 	uint32_t number;      /* the first free entry of the table; 0: none */
+	char *base;	      /* the block that frames are numbered from: the first one */
+	uint64_t nr_holds;    /* atomic; see tmem_frame_hold() */
 	void *table_block;    /* that the table is in, when it has outgrown first_table */
 } frames;
 
@@ -108,6 +111,7 @@ static void block_init(struct block *block)
 	block->map[0] &= ~1ull;
 	block->free = TMEM_FRAMES_PER_BLOCK;
 	block->number = 0;
+	__builtin_memset(block->holds, 0, sizeof(block->holds));
 }
 
 /* Context: frames.lock held. */
@@ -154,6 +158,8 @@ bool tmem_frame_fetch(void)
 		return false;
 	block_init(block);
 	tmem_lock_acquire(&frames.lock);
+	if (!frames.base)
+		frames.base = (char *)block;
 	empty_push(block);
 	frames.nr_blocks++;
 	frames.nr_free += TMEM_FRAMES_PER_BLOCK;
@@ -176,6 +182,8 @@ int tmem_frame_init(void)
 	frames.surplus = false;
 	tmem_frame_table = first_table;
 	frames.table_block = NULL;
+	frames.base = NULL;
+	frames.nr_holds = 0;
 	numbers_add(first_table, 1, FIRST_NUMBERS);
 	return tmem_frame_fetch() ? 0 : -TIDEPOOL_ENOMEM;
 }
@@ -267,6 +275,56 @@ void tmem_frame_owner_set(void *frame, uint32_t owner)
 uint32_t tmem_frame_owner(const void *frame)
 {
 	return block_of(frame)->owners[number_of(frame)];
+}
+
+uint32_t tmem_frame_number(const void *frame)
+{
+	return (uint32_t)(((const char *)frame - frames.base) / TMEM_PAGE_SIZE);
+}
+
+/* The number has a sign: the first block is not always the lowest. */
+void *tmem_frame_at(uint32_t number)
+{
+	return frames.base + (int64_t)(int32_t)number * TMEM_PAGE_SIZE;
+}
+
+bool tmem_frame_hold(void *frame)
+{
+	uint8_t *holds = &block_of(frame)->holds[number_of(frame)];
+	uint8_t count = __atomic_load_n(holds, __ATOMIC_RELAXED);
+
+	do {
+		if (count == UINT8_MAX)
+			return false;
+	} while (!__atomic_compare_exchange_n(holds, &count, count + 1, false, __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	__atomic_fetch_add(&frames.nr_holds, 1, __ATOMIC_RELAXED);
+	return true;
+}
+
+bool tmem_frame_is_held(const void *frame)
+{
+	return __atomic_load_n(&block_of(frame)->holds[number_of(frame)], __ATOMIC_ACQUIRE) > 0;
+}
+
+/* Who lets go has done with the frame before the last takes it: release, acquire. */
+bool tmem_frame_unhold(void *frame)
+{
+	uint8_t *holds = &block_of(frame)->holds[number_of(frame)];
+	uint8_t count = __atomic_load_n(holds, __ATOMIC_ACQUIRE);
+
+	do {
+		if (count == 0)
+			return true;
+	} while (!__atomic_compare_exchange_n(holds, &count, count - 1, false, __ATOMIC_ACQ_REL,
+					      __ATOMIC_ACQUIRE));
+	__atomic_fetch_sub(&frames.nr_holds, 1, __ATOMIC_RELAXED);
+	return false;
+}
+
+uint64_t tmem_frame_holds(void)
+{
+	return __atomic_load_n(&frames.nr_holds, __ATOMIC_RELAXED);
 }
 
 void tmem_frame_free(void *frame, bool promise)

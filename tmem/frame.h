@@ -76,6 +76,26 @@ void tmem_frame_trim(void);
 bool tmem_frame_backlog(void);
 
 /*
+ * tmem_frame_hold - have one more client hold a frame, which goes with the last
+ *
+ * Returns false when too many do. Context: somebody holds it, and goes on to do so meanwhile.
+ */
+bool tmem_frame_hold(void *frame);
+
+/* Whether others hold a frame beside the caller. Context: nobody can come to hold it meanwhile. */
+bool tmem_frame_is_held(const void *frame);
+
+/* tmem_frame_unhold - let go of a frame. Returns whether the caller was the last, and has it. */
+bool tmem_frame_unhold(void *frame);
+
+/* How many holds there are, beside the first of each frame. */
+uint64_t tmem_frame_holds(void);
+
+/* A number for each frame and back, in less bits than its address; 0 is no frame's. */
+uint32_t tmem_frame_number(const void *frame);
+void *tmem_frame_at(uint32_t number);
+
+/*
  * A word for each frame, for whoever has it: who uses the frame, to be found from its address.
  * It has any value when the frame is taken. Context: as the user of the frame arranges.
  */

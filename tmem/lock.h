@@ -10,7 +10,8 @@
  *   2. a client's: its charge, its metadata cells, its pools; another client's is only tried, when
  *	a page of it is evicted for the first, and with it held its lanes' are only tried;
  *   3. the list of clients' (tmem/store.h): clients' locks are only tried below it;
- *   4. the frame allocator's (tmem/frame.c).
+ *   4. a group's (tmem/group.c), then that of a table's shard (tmem/dedup.c);
+ *   5. the frame allocator's (tmem/frame.c).
  */
 #ifndef TMEM_LOCK_H
 #define TMEM_LOCK_H

@@ -83,6 +83,7 @@ int64_t tmem_put_in(struct tmem_client *client, uint64_t pool, const struct tmem
 	if (ret)
 		return ret;
 	tmem_content_stage(&staged, page);
+	tmem_content_seek(client, &staged);
 	ret = staged_put(client, pool, hash, key, &staged, access);
 	tmem_content_unstage(&staged);
 	return ret;

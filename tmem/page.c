@@ -236,6 +236,7 @@ void tmem_page_expect(const struct tmem_page *page, const struct tmem_pool *pool
 {
 	if (pool->persistent)
 		return;
+	tmem_content_expect(page);
 	tmem_cell_expect(page->next);
 	tmem_cell_expect(page->prev);
 	tmem_cell_expect(page->object);

@@ -67,8 +67,9 @@ static inline struct tmem_shard *tmem_page_shard(const struct tmem_page *page)
  * client still.
  */
 struct tmem_remains {
-	void *frame;	   /* NULL: it had none */
+	void *frame;	   /* NULL: it had none to itself */
 	uint64_t blob;	   /* in tmem/grain.h, to be removed before its cell is freed; 0: none */
+	bool held;	   /* others hold its frame: the charge remains, without a frame */
 	uint32_t cells[4]; /* the index's, its object's if that went too, and the page's unless it
 			    * was logged
 			    */

@@ -2,6 +2,7 @@
 #include "tmem/reserve.h"
 #include "tmem/cell.h"
 #include "tmem/compress.h"
+#include "tmem/content.h"
 #include "tmem/grain.h"
 #include "tmem/index.h"
 #include "tmem/order.h"
@@ -52,6 +53,7 @@ static void evict_ahead(struct tmem_lane *lane)
 		return;
 	lane->ahead_hash = tmem_index_hash_page(page);
 	tmem_index_expect(tmem_page_shard(page), lane->ahead_hash);
+	tmem_content_expect(page);
 	tmem_cell_expect(page->newer);
 	tmem_cell_expect(page->prev);
 	tmem_cell_expect(page->object);
@@ -174,7 +176,10 @@ static void remains_free(struct tmem_client *client, struct tmem_remains *remain
 		tmem_cell_free(client, remains->cells[--remains->nr_cells]);
 	if (remains->frame)
 		tmem_client_frame_free(client, remains->frame);
+	if (remains->held)
+		tmem_client_uncharge(client);
 	remains->frame = NULL;
+	remains->held = false;
 }
 
 void tmem_remains_free(struct tmem_client *client, struct tmem_remains *remains)
@@ -218,7 +223,7 @@ static bool own_evict(struct tmem_client *client, struct tmem_shard *held, void 
 	/* Its cells serve what it was evicted for. */
 	while (lane && lane->nr_spares < TMEM_SPARES && remains.nr_cells > 0)
 		lane->spares[lane->nr_spares++] = remains.cells[--remains.nr_cells];
-	if (remains.nr_cells > 0)
+	if (remains.nr_cells > 0 || remains.held)
 		tmem_remains_free(client, &remains);
 	return true;
 }

@@ -34,11 +34,13 @@ void tmem_store_stats(struct tmem_store_stats *stats)
 	tmem_frame_stats(&stats->blocks, &stats->pages_free);
 	stats->pages_free += tmem_scratch_count();
 	stats->pages_held = 0;
+	stats->pages_saved = tmem_frame_holds();
 	tmem_lock_acquire(&tmem_store.lock);
 	for (link = tmem_store.clients.first; link; link = link->next) {
 		struct tmem_client *client = tmem_list_entry(link, struct tmem_client, link);
 
 		stats->pages_held += tmem_client_held(client);
+		stats->pages_saved += tmem_dedup_shared(client);
 	}
 	tmem_lock_release(&tmem_store.lock);
 }

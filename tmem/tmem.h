@@ -36,6 +36,8 @@
  *		 it stored, 64 bits that are the same for equal pages and that guests cannot
  *predict.
  * @page_get:	 likewise, out of the store: the target will be read soon.
+ * @page_equal:	 whether two pages are equal; the first may change meanwhile, and each byte of it is
+ *		 read once.
  * @compress:	 makes a page smaller, into @dst; returns how many bytes, or 0: more than @cap.
  * @decompress:	 makes the page of @size such bytes again; what others write to @dst meanwhile may
  *end up there, no more. Neither needs memory.
@@ -51,6 +53,7 @@ struct tmem_host {
 	void (*block_free)(void *block);
 	uint64_t (*page_put)(void *dst, const void *src);
 	void (*page_get)(void *dst, const void *src);
+	bool (*page_equal)(const void *a, const void *b);
 	uint32_t (*compress)(void *dst, uint32_t cap, const void *src);
 	void (*decompress)(void *dst, const void *src, uint32_t size);
 	void (*relax)(void);
@@ -71,7 +74,13 @@ struct tmem_limits {
 	uint64_t reserve; /* so many are kept for it, whatever the others do */
 	uint16_t weight;  /* its share of what is left, against the others'; 0 counts as 1 */
 	bool compress;	  /* cold pages are compressed when memory is short */
+	uint32_t dedup;	  /* whose equal pages share memory: as follows */
 };
+
+#define TMEM_DEDUP_OFF	  0u  /* nobody's: each page has its own */
+#define TMEM_DEDUP_ALONE  1u  /* the client's */
+#define TMEM_DEDUP_GROUP  2u  /* those of all clients with this number; one more: another group */
+#define TMEM_DEDUP_GROUPS 16u /* so many; a client with a reserve is in none, but alone */
 
 /* Counters of one client; a snapshot, each value exact at some instant of the call. */
 struct tmem_stats {
@@ -83,15 +92,17 @@ struct tmem_stats {
 	uint64_t evicted; /* ephemeral pages dropped by the store */
 	uint64_t held;	  /* pages held now */
 	uint64_t pools;	  /* pools open now */
+	uint64_t shared; /* pages held now in memory that an equal page of the client has as well */
 	uint64_t charged; /* host pages charged now, metadata included: what the cap limits */
 };
 
 /* The whole store. */
 struct tmem_store_stats {
-	uint64_t blocks;     /* 2 MiB blocks taken from the host */
-	uint64_t pages_held; /* pages of all clients */
-	uint64_t pages_free; /* page frames in those blocks that hold nothing; of a full store the
-				frames that are kept for the CPUs */
+	uint64_t blocks;      /* 2 MiB blocks taken from the host */
+	uint64_t pages_held;  /* pages of all clients */
+	uint64_t pages_free;  /* page frames in those blocks that hold nothing; of a full store the
+				 frames that are kept for the CPUs */
+	uint64_t pages_saved; /* page frames more that it would take if equal pages shared none */
 };
 
 struct tmem_client;

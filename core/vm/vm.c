@@ -146,7 +146,7 @@ static int store_step(struct vm *vm, const char **why)
 {
 	const struct guest_config *config = vm->config;
 	struct tmem_limits limits = store_limits(config->tmem_cap, config->tmem_reserve,
-						 config->tmem_weight);
+						 config->tmem_weight, config->dedup);
 	int err;
 
 	limits.compress = config->compress;

@@ -24,7 +24,12 @@ void must(int64_t ret, int64_t wanted, const char *what)
 
 struct tmem_client *client_create(uint64_t cap)
 {
-	const struct tmem_limits limits = {.cap = cap};
+	return client_create_dedup(cap, TMEM_DEDUP_OFF);
+}
+
+struct tmem_client *client_create_dedup(uint64_t cap, uint32_t dedup)
+{
+	const struct tmem_limits limits = {.cap = cap, .dedup = dedup};
 	struct tmem_client *client = tmem_client_create(&limits);
 
 	must(client != NULL, 1, "client");
@@ -52,11 +57,9 @@ static const struct {
 	bool hollow; /* sets up a store of its own */
 	bool asked;  /* runs only when it is named */
 } parts[] = {
-	{"operations", store_operations, false, false},
-	{"bounds", store_bounds, false, false},
-	{"threads", store_threads, false, false},
-	{"compress", store_compress, false, false},
-	{"lookups", store_lookups, true, false},
+	{"operations", store_operations, false, false}, {"bounds", store_bounds, false, false},
+	{"dedup", store_dedup, false, false},		{"threads", store_threads, false, false},
+	{"compress", store_compress, false, false},	{"lookups", store_lookups, true, false},
 	{"lookups16m", store_lookups_16m, true, true},
 };
 
@@ -85,7 +88,7 @@ int main(int argc, char **argv)
 	}
 	if (!found)
 		fprintf(stderr,
-			"usage: %s [operations|bounds|threads|compress|lookups|lookups16m]\n",
+			"usage: %s [operations|bounds|dedup|threads|compress|lookups|lookups16m]\n",
 			argv[0]);
 	return !found;
 }

@@ -91,6 +91,7 @@ static struct tmem_host full_host = {
 	.block_alloc = block_alloc,
 	.block_free = block_free,
 	.page_get = copy_page_cached,
+	.page_equal = copy_page_equal,
 	.compress = lz4_compress,
 	.decompress = lz4_decompress,
 	.relax = relax,

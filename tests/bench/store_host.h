@@ -13,8 +13,8 @@
 
 #define HOST_PAGES	  (1u << 18) /* of each arena: 1 GiB */
 #define HOST_ZERO_PAGES	  (1u << 16)
-#define HOST_CPUS	  4u   /* more than there are threads at once */
-#define HOST_STORE_BLOCKS 640u /* of 2 MiB */
+#define HOST_CPUS	  4u	/* more than there are threads at once */
+#define HOST_STORE_BLOCKS 2240u /* of 2 MiB: a million pages and what they take beside */
 
 /* @size bytes, aligned to 2 MiB, zero; touched, in 2 MiB pages, if @now. Ends the program without.
  */

@@ -25,6 +25,7 @@ static inline struct tmem_key key_of(uint64_t n)
 void must(int64_t ret, int64_t wanted, const char *what);
 
 struct tmem_client *client_create(uint64_t cap);
+struct tmem_client *client_create_dedup(uint64_t cap, uint32_t dedup);
 void client_destroy(struct tmem_client *client);
 uint64_t pool_create(struct tmem_client *client, uint64_t flags);
 
@@ -33,6 +34,9 @@ void store_operations(void);
 
 /* The longest call of those that are done in steps; memory for metadata. */
 void store_bounds(void);
+
+/* What it costs to look for equal pages. */
+void store_dedup(void);
 
 /* What two threads do together, beside what two threads copy. */
 void store_threads(void);

@@ -43,6 +43,11 @@ static void page_copy(void *dst, const void *src)
 	memcpy(dst, src, TMEM_PAGE_SIZE);
 }
 
+static bool page_equal(const void *a, const void *b)
+{
+	return memcmp(a, b, TMEM_PAGE_SIZE) == 0;
+}
+
 /* Few fingerprints, so that unequal pages share them too. */
 static uint64_t page_put(void *dst, const void *src)
 {
@@ -68,6 +73,7 @@ void fuzz_host_start(unsigned int count)
 		.block_free = block_free,
 		.page_put = page_put,
 		.page_get = page_copy,
+		.page_equal = page_equal,
 		.compress = lz4_compress,
 		.decompress = lz4_decompress,
 		.relax = relax,

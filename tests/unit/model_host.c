@@ -77,6 +77,12 @@ static void page_copy(void *dst, const void *src)
 	memcpy(dst, src, TMEM_PAGE_SIZE);
 }
 
+static bool page_equal(const void *a, const void *b)
+{
+	__atomic_add_fetch(&model_host.compared, 1, __ATOMIC_RELAXED);
+	return memcmp(a, b, TMEM_PAGE_SIZE) == 0;
+}
+
 /* By way of copies: the sanitizers see these, and not what the library reads and writes. */
 static uint32_t compress(void *dst, uint32_t cap, const void *src)
 {
@@ -104,6 +110,8 @@ static void decompress(void *dst, const void *src, uint32_t size)
 static uint64_t page_put(void *dst, const void *src)
 {
 	page_copy(dst, src);
+	if (model_host.hash)
+		return model_host.hash(dst);
 	return tmem_hash_words(model_seed, dst, TMEM_PAGE_SIZE / sizeof(uint64_t));
 }
 
@@ -132,6 +140,7 @@ int model_host_start(uint64_t limit)
 		.block_free = block_free,
 		.page_put = page_put,
 		.page_get = page_copy,
+		.page_equal = page_equal,
 		.compress = compress,
 		.decompress = decompress,
 		.relax = relax,

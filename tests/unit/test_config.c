@@ -240,21 +240,27 @@ static void test_sentences(void **state)
 	assert_fault(
 		"web kernel quiet",
 		"module 1 (web): \"quiet\": expected memory=, vcpus=, cpus=, weight=, tmem=, "
-		"tmem_reserve=, tmem_weight=, compress=, shared=, on_reset=, on_crash=, manager, testdev, or -- and "
+		"tmem_reserve=, tmem_weight=, dedup=, compress=, shared=, on_reset=, on_crash=, manager, testdev, or -- and "
 		"the kernel's command line");
 	assert_fault(
 		"web kernel memory",
 		"module 1 (web): \"memory\": expected memory=, vcpus=, cpus=, "
-		"weight=, tmem=, tmem_reserve=, tmem_weight=, compress=, shared=, on_reset=, on_crash=, manager, testdev, or -- and the "
+		"weight=, tmem=, tmem_reserve=, tmem_weight=, dedup=, compress=, shared=, on_reset=, on_crash=, manager, testdev, or -- and the "
 		"kernel's command line");
 	assert_fault(
 		"web kernel testdev=1",
 		"module 1 (web): \"testdev=1\": expected memory=, vcpus=, cpus=, weight=, tmem=, "
-		"tmem_reserve=, tmem_weight=, compress=, shared=, on_reset=, on_crash=, manager, testdev, or -- and the kernel's command line");
+		"tmem_reserve=, tmem_weight=, dedup=, compress=, shared=, on_reset=, on_crash=, manager, testdev, or -- and the kernel's command line");
 	assert_fault("web kernel testdev testdev",
 		     "module 1 (web): \"testdev\": given twice; expected it once a line");
 	assert_fault("web kernel compress=yes",
 		     "module 1 (web): \"compress=yes\": expected on or off");
+	assert_fault("web kernel dedup=a,b",
+		     "module 1 (web): \"dedup=a,b\": expected off, or a group's name: at most 15 "
+		     "letters, digits, - and _");
+	assert_fault("web kernel dedup=images tmem_reserve=1M",
+		     "module 1 (web): \"kernel\": expected either tmem_reserve= or the name of a "
+		     "group behind dedup=");
 	assert_fault("web kernel on_crash=reboot",
 		     "module 1 (web): \"on_crash=reboot\": expected restart or stop");
 	assert_fault("web kernel on_reset=",

@@ -22,6 +22,11 @@ static const char *grant(const char *text)
 	return config_parse_grant((struct word){text, strlen(text)}, &config, &guest);
 }
 
+static const char *dedup(const char *text)
+{
+	return config_parse_dedup((struct word){text, strlen(text)}, &config, &guest);
+}
+
 static int begin(void **state)
 {
 	(void)state;
@@ -55,6 +60,32 @@ static void test_good_words(void **state)
 	assert_false(guest.grants[0].write);
 	assert_int_equal(guest.grants[1].pool, 0);
 	assert_true(guest.grants[1].write);
+}
+
+/* Guests that give the same name are in one group. */
+static void test_dedup(void **state)
+{
+	char name[16];
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(guest.dedup, CONFIG_DEDUP_ALONE);
+	assert_null(dedup("off"));
+	assert_int_equal(guest.dedup, CONFIG_DEDUP_OFF);
+	assert_string_equal(dedup("web"), "it once a line");
+	for (i = 0; i < 2 * CONFIG_MAX_DEDUP_GROUPS; i++) {
+		guest.dedup = CONFIG_DEDUP_ALONE;
+		snprintf(name, sizeof(name), "group%u", i % CONFIG_MAX_DEDUP_GROUPS);
+		assert_null(dedup(name));
+		assert_int_equal(guest.dedup, CONFIG_DEDUP_GROUP + i % CONFIG_MAX_DEDUP_GROUPS);
+	}
+	guest.dedup = CONFIG_DEDUP_ALONE;
+	assert_string_equal(dedup("another"), "no more than 16 groups");
+	assert_string_equal(dedup(""),
+			    "off, or a group's name: at most 15 letters, digits, - and _");
+	assert_string_equal(dedup("sixteen_letters_"),
+			    "off, or a group's name: at most 15 letters, digits, - and _");
+	assert_int_equal(guest.dedup, CONFIG_DEDUP_ALONE);
 }
 
 static void test_bad_pools(void **state)
@@ -113,6 +144,7 @@ int main(void)
 		cmocka_unit_test_setup(test_good_words, begin),
 		cmocka_unit_test_setup(test_bad_pools, begin),
 		cmocka_unit_test_setup(test_bad_grants, begin),
+		cmocka_unit_test_setup(test_dedup, begin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

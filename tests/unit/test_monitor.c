@@ -125,7 +125,7 @@ struct tmem_client *store_pool(uint32_t n, const char **name)
 void tmem_client_stats(struct tmem_client *pool, struct tmem_stats *stats)
 {
 	assert_non_null(pool);
-	*stats = (struct tmem_stats){.held = 77, .charged = 5};
+	*stats = (struct tmem_stats){.held = 77, .shared = 6, .charged = 5};
 }
 
 void vm_get_figures(struct vm *vm, struct vm_figures *figures)
@@ -159,7 +159,8 @@ bool balloon_read_report(struct vm *vm, struct tidepool_report *report)
 
 void tmem_store_stats(struct tmem_store_stats *stats)
 {
-	*stats = (struct tmem_store_stats){.blocks = 3, .pages_held = 40, .pages_free = 1493};
+	*stats = (struct tmem_store_stats){
+		.blocks = 3, .pages_held = 40, .pages_saved = 7, .pages_free = 1493};
 }
 
 uint64_t frames_total_bytes(void)
@@ -311,8 +312,8 @@ static void test_figures(void **state)
 	assert_null(strstr(shown, "cpuid"));
 	assert_says("tmem", 0, " 12\n");
 	assert_shown("base                    0         0         0         0         0         0"
-		     "        77           20\n");
-	assert_shown("store: 6 MiB taken, 40 pages held, 1493 frames free in it\n");
+		     "        77         6           20\n");
+	assert_shown("store: 6 MiB taken, 40 pages held, 7 frames saved, 1493 frames free in it\n");
 	now = 400 * MSEC;
 	monitor_execute("cpus");
 	now += 400 * MSEC;

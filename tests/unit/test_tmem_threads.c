@@ -38,8 +38,19 @@ enum {
 
 #define WORDS (TMEM_PAGE_SIZE / sizeof(uint64_t))
 
-static struct tmem_client *client;
+static _Thread_local struct tmem_client *client; /* the thread's */
+static bool few_contents;			 /* else no two pages put are alike */
 static bool compresses, ended;
+
+/*
+ * Whether a put did what it may: a page that shares its memory, or is compressed, can be lost to
+ * the one for its key.
+ */
+static bool put_ended(int64_t ret)
+{
+	return ret == 0 || ret == -TIDEPOOL_ENOMEM ||
+	       (ret == -TIDEPOOL_ENOSPC && (few_contents || compresses));
+}
 
 /* cmocka's asserts are not for threads. */
 static void check(bool ok)
@@ -50,6 +61,7 @@ static void check(bool ok)
 
 struct thread {
 	pthread_t id;
+	struct tmem_client *client;
 	uint64_t number;
 	uint64_t random;
 	uint64_t stamp;
@@ -75,7 +87,8 @@ static void page_fill(struct thread *thread, uint64_t index)
 
 	thread->stamp++;
 	for (i = 0; i < WORDS; i++)
-		thread->page[i] = index << 48 | thread->number << 40 | thread->stamp;
+		thread->page[i] = few_contents ? index << 48 | (thread->stamp % 4 + 1)
+					       : index << 48 | thread->number << 40 | thread->stamp;
 }
 
 static void page_check(const struct thread *thread, uint64_t index)
@@ -107,8 +120,7 @@ static void own_call(struct thread *thread)
 	default:
 		page_fill(thread, index);
 		ret = tmem_put(client, OWN, &key, thread->page);
-		check(ret == 0 || ret == (*own ? -TIDEPOOL_ENOSPC : -TIDEPOOL_ENOMEM));
-		check(!ret || !*own || compresses);
+		check(put_ended(ret) && (ret != -TIDEPOOL_ENOMEM || *own == 0));
 		*own = ret == 0 ? thread->page[0] : 0;
 	}
 }
@@ -191,8 +203,7 @@ static void shared_call(struct thread *thread, uint64_t pool)
 	default:
 		page_fill(thread, index);
 		ret = tmem_put(client, pool, &key, thread->page);
-		check(ret == 0 || ret == -TIDEPOOL_ENOMEM ||
-		      (compresses && ret == -TIDEPOOL_ENOSPC));
+		check(put_ended(ret));
 	}
 }
 
@@ -238,8 +249,7 @@ static void pool_call(struct thread *thread)
 	default:
 		page_fill(thread, index);
 		ret = tmem_put(client, pool, &key, thread->page);
-		check(ret == 0 || ret == -TIDEPOOL_ENOMEM || ret == -TIDEPOOL_ENODEV ||
-		      (compresses && ret == -TIDEPOOL_ENOSPC));
+		check(put_ended(ret) || ret == -TIDEPOOL_ENODEV);
 	}
 }
 
@@ -248,6 +258,7 @@ static void *thread_run(void *argument)
 	struct thread *thread = argument;
 	unsigned int i;
 
+	client = thread->client;
 	for (i = 0; i < CALLS; i++) {
 		switch (random_next(thread) % 4) {
 		case 0:
@@ -275,27 +286,60 @@ static void *idle_run(void *argument)
 	return NULL;
 }
 
-static void threads_run(uint64_t cap)
+static struct tmem_client *guest_create(uint64_t cap, uint32_t dedup)
+{
+	static const uint64_t uuid[2];
+	const struct tmem_limits limits = {.cap = cap, .compress = compresses, .dedup = dedup};
+	const uint64_t persistent = TIDEPOOL_POOL_VERSION | TIDEPOOL_POOL_PERSISTENT;
+	struct tmem_client *guest = tmem_client_create(&limits);
+
+	assert_non_null(guest);
+	assert_int_equal(tmem_pool_create(guest, persistent, uuid), OWN);
+	assert_int_equal(tmem_pool_create(guest, persistent, uuid), SHARED);
+	assert_int_equal(tmem_pool_create(guest, TIDEPOOL_POOL_VERSION, uuid), CACHE);
+	return guest;
+}
+
+/* Fail unless the guests' accounts agree with the store's. */
+static void accounts_check(struct tmem_client *const *guests, unsigned int count, uint64_t cap)
+{
+	uint64_t held = 0, charged = 0;
+	struct tmem_store_stats store;
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		struct tmem_stats stats;
+
+		tmem_client_stats(guests[i], &stats);
+		assert_true(stats.charged <= cap);
+		held += stats.held;
+		charged += stats.charged;
+	}
+	tmem_store_stats(&store);
+	assert_int_equal(store.pages_held, held);
+	assert_int_equal(store.pages_free + charged - tmem_frame_holds(),
+			 store.blocks * TMEM_FRAMES_PER_BLOCK);
+}
+
+/* @count: guests, one for all threads or one for each */
+static void threads_run(unsigned int count, uint64_t cap, uint32_t dedup)
 {
 	static struct thread threads[THREADS];
-	static const uint64_t uuid[2];
-	const struct tmem_limits limits = {.cap = cap, .compress = compresses};
-	const uint64_t persistent = TIDEPOOL_POOL_VERSION | TIDEPOOL_POOL_PERSISTENT;
+	struct tmem_client *guests[THREADS];
 	struct tmem_store_stats store;
-	struct tmem_stats stats;
 	pthread_t idle;
 	unsigned int i;
 
 	ended = false;
 	assert_int_equal(model_host_start(UINT64_MAX), 0);
-	client = tmem_client_create(&limits);
-	assert_int_equal(tmem_pool_create(client, persistent, uuid), OWN);
-	assert_int_equal(tmem_pool_create(client, persistent, uuid), SHARED);
-	assert_int_equal(tmem_pool_create(client, TIDEPOOL_POOL_VERSION, uuid), CACHE);
+	few_contents = dedup != TMEM_DEDUP_OFF;
+	for (i = 0; i < count; i++)
+		guests[i] = guest_create(cap, dedup);
 
 	assert_int_equal(pthread_create(&idle, NULL, idle_run, NULL), 0);
 	for (i = 0; i < THREADS; i++) {
 		memset(&threads[i], 0, sizeof(threads[i]));
+		threads[i].client = guests[i % count];
 		threads[i].number = i;
 		threads[i].random = i + 1;
 		assert_int_equal(pthread_create(&threads[i].id, NULL, thread_run, &threads[i]), 0);
@@ -309,13 +353,12 @@ static void threads_run(uint64_t cap)
 	assert_int_equal(pthread_join(idle, NULL), 0);
 	assert_true(!compresses || (model_host.compressed > 0 && model_host.decompressed > 0));
 
-	tmem_client_stats(client, &stats);
+	accounts_check(guests, count, cap);
 	tmem_store_stats(&store);
-	assert_true(stats.charged <= cap);
-	assert_int_equal(store.pages_held, stats.held);
-	assert_int_equal(store.pages_free + stats.charged, store.blocks * TMEM_FRAMES_PER_BLOCK);
-	while (tmem_client_destroy(client) == -TIDEPOOL_EAGAIN)
-		;
+	assert_true(!few_contents || compresses || store.pages_saved > 0);
+	for (i = 0; i < count; i++)
+		while (tmem_client_destroy(guests[i]) == -TIDEPOOL_EAGAIN)
+			;
 	tmem_store_stats(&store);
 	assert_int_equal(store.blocks, 1);
 	assert_int_equal(store.pages_free, TMEM_FRAMES_PER_BLOCK);
@@ -325,20 +368,41 @@ static void threads_run(uint64_t cap)
 static void test_threads(void **state)
 {
 	(void)state;
-	threads_run(UINT64_MAX);
+	threads_run(1, UINT64_MAX, TMEM_DEDUP_OFF);
 }
 
 static void test_threads_at_cap(void **state)
 {
 	(void)state;
-	threads_run(300);
+	threads_run(1, 300, TMEM_DEDUP_OFF);
+}
+
+/* Pages that come, go and change while another CPU finds and shares them. */
+static void test_threads_of_equal_pages(void **state)
+{
+	(void)state;
+	threads_run(1, 300, TMEM_DEDUP_ALONE);
+}
+
+static void test_threads_of_a_group(void **state)
+{
+	(void)state;
+	threads_run(THREADS, 300, TMEM_DEDUP_GROUP);
 }
 
 static void test_threads_compressing(void **state)
 {
 	(void)state;
 	compresses = true;
-	threads_run(COMPRESS_CAP);
+	threads_run(1, COMPRESS_CAP, TMEM_DEDUP_OFF);
+}
+
+static void test_threads_compressing_equal_pages(void **state)
+{
+	(void)state;
+	compresses = true;
+	threads_run(1, COMPRESS_CAP, TMEM_DEDUP_ALONE);
+	threads_run(THREADS, COMPRESS_CAP, TMEM_DEDUP_GROUP);
 }
 
 int main(void)
@@ -346,7 +410,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_threads_at_cap),
+		cmocka_unit_test(test_threads_of_equal_pages),
+		cmocka_unit_test(test_threads_of_a_group),
 		cmocka_unit_test(test_threads_compressing),
+		cmocka_unit_test(test_threads_compressing_equal_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
