@@ -61,14 +61,20 @@ static uint64_t read_on(int64_t guest, uint64_t size)
 	return size;
 }
 
+/* Some slices of the scheduler's, at the emulators' clock rates. */
+#define SLICES_TICKS (1ull << 25)
+
 static uint64_t save(int64_t guest)
 {
-	uint64_t size;
+	uint64_t size, end;
 
 	CHECK_EQ(manage(TIDEPOOL_MANAGE_SAVE_BEGIN, guest, 0), 0, "begin to save");
 	CHECK_EQ(manage(TIDEPOOL_MANAGE_RESTORE_END, guest, 0), -TIDEPOOL_EBUSY,
 		 "end of a restore in a save");
 	size = read_on(guest, 0);
+	/* The guest may share this CPU: it has to run while it is frozen, to drop pages. */
+	for (end = rdtsc() + SLICES_TICKS; rdtsc() < end;)
+		__asm__ volatile("pause");
 	CHECK_EQ(manage(TIDEPOOL_MANAGE_SAVE_FINISH, guest, 0), 0, "finish");
 	size = read_on(guest, size);
 	CHECK_EQ(manage(TIDEPOOL_MANAGE_SAVE_END, guest, 0), 0, "end of the save");
