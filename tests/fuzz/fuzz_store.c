@@ -42,8 +42,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < HEADER)
 		return 0;
 	fuzz_host_start(1 + data[2] % FUZZ_HOST_BLOCKS);
-	for (c = 0; c < CLIENTS; c++)
+	for (c = 0; c < CLIENTS; c++) {
 		engine_caps[c] = data[c] < 64 ? UINT64_MAX : data[c] - 64u;
+		engine_dedup[c] = data[c];
+	}
 	engine_store_start(CLIENTS, fail);
 	fuzz_host_refuse(data[3]);
 	for (i = HEADER; i + ENGINE_CALL <= size; i += ENGINE_CALL) {

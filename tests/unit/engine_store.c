@@ -11,6 +11,7 @@
 
 struct tmem_client *engine_clients[MODEL_CLIENTS];
 uint64_t engine_caps[MODEL_CLIENTS];
+uint8_t engine_dedup[MODEL_CLIENTS];
 
 static struct tmem_client *shared;
 static unsigned int nr_clients;
@@ -80,7 +81,16 @@ static void client_destroy(struct tmem_client *client)
 
 static struct tmem_client *client_make(unsigned int c)
 {
-	const struct tmem_limits limits = {.cap = engine_caps[c]};
+	static const uint32_t dedups[] = {
+		TMEM_DEDUP_OFF,
+		TMEM_DEDUP_ALONE,
+		TMEM_DEDUP_GROUP,
+		TMEM_DEDUP_GROUP + 1,
+	};
+	const struct tmem_limits limits = {
+		.cap = engine_caps[c],
+		.dedup = dedups[engine_dedup[c] % 4],
+	};
 	struct tmem_client *made = tmem_client_create(&limits);
 
 	/* A client can be granted eight. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Random calls to all of the store, compared with the reference model: pools of both page sizes and
- * kinds, a shared one, clients that are frozen, saved and restored, caps and refused blocks.
+ * kinds, a shared one, clients that are frozen, saved and restored, caps and refused blocks, equal
+ * pages that share memory, of one client and of several.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,8 +56,10 @@ static void round_run(uint64_t seed)
 
 	model_random_seed(seed);
 	assert_int_equal(model_host_start(UINT64_MAX), 0);
-	for (c = 0; c < MODEL_CLIENTS; c++)
+	for (c = 0; c < MODEL_CLIENTS; c++) {
 		engine_caps[c] = cap_choose();
+		engine_dedup[c] = (uint8_t)model_random();
+	}
 	engine_store_start(MODEL_CLIENTS, differ);
 	if (seed % 2)
 		model_host.limit = 2 + model_random() % 12;
