@@ -113,7 +113,7 @@ $(UNIT)/test_%: tests/unit/test_%.c $$(unit_test_$$*) Makefile tests/unit/units.
 -include $(UNIT_TESTS:=.d)
 
 .PHONY: test test-unit test-boot test-svm test-vmx unit-tests soak
-unit-tests: deps-build $(UNIT_TESTS) $(UNIT)/tsan_tmem_threads
+unit-tests: deps-build $(UNIT_TESTS) $(UNIT)/tsan_tmem_threads $(UNIT)/long_tmem_model
 
 # All of it, with one closing line; .ci/run calls this.
 test: all deps-run deps-test unit-tests

@@ -7,7 +7,7 @@
 lint: tools/lint.sh, counted as one test.
 fuzz: ten seconds of the page store's fuzz target, counted as one test.
 unit: every program in build/unit (cmocka), counted test by test; the threads' also under
-      ThreadSanitizer.
+      ThreadSanitizer, the reference model's also without sanitizers, at length.
 boot: pytest over tests/boot.
 """
 
@@ -28,7 +28,7 @@ def run_unit() -> tuple[int, int]:
     """Run the host's unit tests; returns (passed, failed)."""
     passed = failed = 0
     wanted = sorted(path.stem for path in (ROOT / "tests" / "unit").glob("test_*.c"))
-    wanted.append("tsan_tmem_threads")
+    wanted += ["tsan_tmem_threads", "long_tmem_model"]
     for name in wanted:
         start = time.monotonic()
         program = UNIT / name

@@ -350,6 +350,12 @@ static void move_do(struct model_place at)
 			model_flush_pool(&model, at);
 }
 
+static void idle_do(bool scarce)
+{
+	if (store->idle)
+		store->idle(scarce);
+}
+
 /* Operations on pages, in a pool that is open. */
 static void page_call(struct model_place at, unsigned int choice, uint64_t stamp)
 {
@@ -407,6 +413,8 @@ void engine_call(const uint8_t call[ENGINE_CALL])
 		move_do(at);
 	else if (choice == 2 && call[3] % 8 < 4)
 		pool_destroy_do(at);
+	else if (choice == 2 && call[3] % 8 < 6)
+		idle_do(call[3] & 1);
 	else if (!pool_of(at)->open)
 		elsewhere_do(at, -TIDEPOOL_ENODEV);
 	else if (pool_of(at)->huge && choice == 3)

@@ -41,6 +41,8 @@ struct engine_store {
 	/* Save the client and restore it elsewhere, from where it goes on. Returns whether there
 	 * was room. NULL: cannot. */
 	bool (*move)(unsigned int client);
+	/* Some of what an idle CPU does; @scarce: as tmem_idle_step()'s. NULL: it does. */
+	void (*idle)(bool scarce);
 	/* The name of an ephemeral pool that all clients share; NULL: none. */
 	const uint64_t *shared;
 	/* What is wrong: ends the test. */

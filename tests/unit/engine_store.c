@@ -8,6 +8,7 @@
 
 #define SHARED_CAP 60u /* frames */
 #define BUFFER	   (64u << 10)
+#define IDLE_STEPS 8u /* at a time */
 
 struct tmem_client *engine_clients[MODEL_CLIENTS];
 uint64_t engine_caps[MODEL_CLIENTS];
@@ -89,6 +90,8 @@ static struct tmem_client *client_make(unsigned int c)
 	};
 	const struct tmem_limits limits = {
 		.cap = engine_caps[c],
+		/* One of two compresses, and what takes its place when it has moved. */
+		.compress = c % 2 == 0,
 		.dedup = dedups[engine_dedup[c] % 4],
 	};
 	struct tmem_client *made = tmem_client_create(&limits);
@@ -149,6 +152,14 @@ static bool move(unsigned int c)
 	return moved;
 }
 
+static void idle(bool scarce)
+{
+	unsigned int i;
+
+	for (i = 0; i < IDLE_STEPS && tmem_idle_step(scarce); i++)
+		;
+}
+
 void engine_store_start(unsigned int clients, void (*fail)(const char *what, int64_t value))
 {
 	static struct engine_store store = {
@@ -164,6 +175,7 @@ void engine_store_start(unsigned int clients, void (*fail)(const char *what, int
 		.huge = huge,
 		.freeze = freeze,
 		.move = move,
+		.idle = idle,
 		.shared = name,
 	};
 	unsigned int c;

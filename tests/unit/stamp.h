@@ -13,6 +13,8 @@ bool stamp_is_filled(uint64_t stamp);
 void stamp_fill(uint64_t *page, uint64_t stamp);
 
 /* Fail the test unless the page is what the stamp stands for. */
+void stamp_pages_equal(const void *page, const void *wanted);
+
 void stamp_expect(const uint64_t *page, uint64_t stamp);
 
 #endif

@@ -12,6 +12,7 @@ unit_test_tmem_dedup := $(tmem_sources) $(model_host) tests/unit/model_calls.c t
 unit_test_tmem_dedup_group := $(unit_test_tmem_dedup)
 unit_test_tmem_parts := $(tmem_sources) $(model_host) tests/unit/model_calls.c
 unit_test_tmem_memory := $(tmem_sources) $(model_host) tests/unit/model_calls.c
+unit_test_tmem_records := $(tmem_sources) $(model_host) tests/unit/model_calls.c
 unit_test_tmem_share := $(tmem_sources) $(model_host) tests/unit/model_calls.c
 unit_test_tmem_model := $(tmem_sources) $(model_host) tests/unit/model.c \
 			tests/unit/model_check.c tests/unit/stamp.c
@@ -88,3 +89,5 @@ unit_test_tmem_engine := $(tmem_sources) $(model_host) $(engine_sources)
 unit_test_tmem_freeze := $(unit_test_tmem_content)
 unit_test_tmem_shared := $(unit_test_tmem_content)
 unit_test_tmem_scrub := $(tmem_sources) $(model_host)
+# It includes tmem/frame.c.
+unit_test_tmem_failures := $(filter-out tmem/frame.c,$(tmem_sources)) $(model_host) $(engine_sources)
