@@ -26,7 +26,7 @@ def focus(machine: Machine, expected: str) -> None:
 def wait_stopped(machine: Machine, guest: str) -> None:
     """Its vCPUs have left; taking its memory back takes some milliseconds more."""
     for _ in range(100):
-        if command(machine, "guests", rf"{guest} +(\w+)").group(1) == "stopped":
+        if command(machine, "guests", rf"{guest} +(\w+) ").group(1) == "stopped":
             return
     raise AssertionError(f"guest {guest} does not get stopped")
 
