@@ -49,43 +49,30 @@ def check_figures_agree(output: str, name: str) -> dict[str, int]:
     return host
 
 
-def test_two_guests_swap(machine_type: type[Machine]) -> None:
-    """Each guest uses more anonymous memory than it has, and finds every byte of it again."""
-    modules = linux("web", "memory=96M", "tp.test=swap tp.mib=80 tp.passes=1")
-    modules += linux("db", "memory=96M tmem_reserve=32M tmem_weight=2", "tp.test=swap tp.mib=80 tp.passes=1")
-    with machine_type(modules, limit=150) as machine:
-        output = machine.wait_end()
-    for name in ("web", "db"):
-        assert re.search(rf"{name}\| hog: OK", output), f"guest {name} did not verify its memory"
-        assert f"tidepool: guest {name}: stopped: power-off" in output
-        host = check_figures_agree(output, name)
-        assert host["put"] > 5000, f"guest {name} hardly swapped"
-        assert host["got"] > 5000, f"guest {name} hardly swapped in"
-        assert host["refused"] == 0
-        assert host["held"] == 0, f"guest {name} left pages behind"
-        # every page put was flushed again, but those that a later put of their slot replaced
-        assert 0 < host["flushed"] <= host["put"]
+# On SVM a vCPU each: docs/hardware.md tells what QEMU does to guests with more on a busy host.
+VCPUS = {"svm": 1, "vmx": 2}
 
 
-def test_refused_puts_go_to_the_backing_device(machine_type: type[Machine]) -> None:
-    """A guest whose share of the store is too small swaps to its own device; no byte is lost."""
-    modules = linux("tiny", "memory=192M tmem=8M", "tp.test=refuse tp.mib=110 tp.backing=48")
-    with machine_type(modules, cpus=1, limit=120) as machine:
-        output = machine.wait_end()
-    assert re.search(r"tiny\| hog: OK", output)
-    host = check_figures_agree(output, "tiny")
-    assert host["refused"] > 100
-    assert host["put"] > 100
-    assert host["held"] == 0
-
-
-def test_killed_guest_leaves_the_other_alone(machine_type: type[Machine]) -> None:
-    """One guest dies of a triple fault in the middle of its work; the other finishes its own."""
-    modules = linux("good", "memory=96M", "tp.test=swap tp.mib=80 tp.passes=1")
+def test_guests_side_by_side(machine_type: type[Machine]) -> None:
+    """Three guests on two CPUs. Two of them use more memory than they have, and find every byte of
+    it again: "web" in the store, "db", whose share of the store is too small, on its own device as
+    well. The third dies of a triple fault in the middle of its work."""
+    vcpus = VCPUS[machine_type.vendor]
+    modules = linux("web", f"memory=96M vcpus={vcpus}", "tp.test=swap tp.passes=1 tp.mib=80")
+    refuse = "tp.test=refuse tp.passes=1 tp.mib=110 tp.backing=48"
+    modules += linux("db", f"memory=192M vcpus={vcpus} tmem=8M", refuse)
     modules += linux("bad", "memory=96M on_reset=stop", "tp.test=crash panic=-1")
-    with machine_type(modules, cpus=1, limit=150) as machine:
+    with machine_type(modules, limit=180) as machine:
         output = machine.wait_end()
-    assert re.search(r"tidepool: guest bad: stopped: (triple fault|reset)", output)
-    assert re.search(r"good\| hog: OK", output)
-    assert "tidepool: guest good: stopped: power-off" in output
-    check_figures_agree(output, "good")
+        assert re.search(r"tidepool: guest bad: stopped: (triple fault|reset)", output)
+        for name in ("web", "db"):
+            assert f"{name}| tidepool-cpus: {vcpus}" in output
+            assert f"{name}| hog: OK" in output, f"guest {name} did not verify its memory"
+            assert f"tidepool: guest {name}: stopped: power-off" in output
+            host = check_figures_agree(output, name)
+            assert host["put"] > 1000, f"guest {name} hardly swapped"
+            assert host["got"] > 1000, f"guest {name} hardly swapped in"
+            assert host["held"] == 0, f"guest {name} left pages behind"
+            # every page put was flushed again, but those that a later put of their slot replaced
+            assert 0 < host["flushed"] <= host["put"]
+            assert (host["refused"] > 100) == (name == "db")
