@@ -119,6 +119,11 @@ static void run_resume(struct vm *vm)
 	answer(vm, vm_resume(vm), "runs again", "is not paused");
 }
 
+static void run_nmi(struct vm *vm)
+{
+	answer(vm, vm_nmi(vm), "gets an NMI", "is not running");
+}
+
 static void run_reset(struct vm *vm)
 {
 	answer(vm, vm_reset(vm), "is being reset", "is not running");
@@ -335,6 +340,7 @@ const struct monitor_command monitor_commands[] = {
 	{"start", MONITOR_GUEST, "start a stopped guest from its modules", {run_start}},
 	{"pause", MONITOR_GUEST, "keep a guest from running", {run_pause}},
 	{"resume", MONITOR_GUEST, "let a paused guest go on", {run_resume}},
+	{"nmi", MONITOR_GUEST, "send an NMI to a guest's first vCPU", {run_nmi}},
 	{"reset", MONITOR_GUEST, "stop a guest and start it anew", {run_reset}},
 	{"stop", MONITOR_GUEST, "end a guest at once, as if its power failed", {run_stop}},
 	{"freeze", MONITOR_GUEST, "refuse what a guest puts into the store", {run_freeze}},

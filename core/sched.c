@@ -205,7 +205,7 @@ static bool can_run(struct sched_cpu *sched, struct vcpu *vcpu, uint64_t now, ui
 {
 	bool work = vcpu_deadline(vcpu) <= now; /* the timer was polled: it is the devices' */
 
-	if (vcpu->status != VCPU_RUNNABLE && work)
+	if (vcpu->status != VCPU_RUNNABLE && (work || lapic_signalled(vcpu)))
 		limit_credit(sched, vcpu, slice);
 	if (vcpu->status == VCPU_HALTED && lapic_pending(vcpu) >= 0) {
 		limit_credit(sched, vcpu, slice);

@@ -43,7 +43,7 @@ enum gpr {
 enum exit_kind {
 	EXIT_NONE,	 /* handled inside the backend: just enter again */
 	EXIT_INTERRUPT,	 /* a host interrupt is pending: open the window */
-	EXIT_IRQ_WINDOW, /* the guest can now take an interrupt */
+	EXIT_IRQ_WINDOW, /* the guest can now take an interrupt, or an NMI */
 	EXIT_HYPERCALL,	 /* one that hypercall_fast() leaves to core/ */
 	EXIT_CPUID,
 	EXIT_HLT,
@@ -237,6 +237,15 @@ struct virt_ops {
 	/* irq_window - ask for (or drop) an EXIT_IRQ_WINDOW as soon as irq_ready() would be true.
 	 */
 	void (*irq_window)(struct vcpu *vcpu, bool on);
+
+	/*
+	 * inject_nmi - an NMI at the next entry, when the guest can take one
+	 *
+	 * It cannot while an earlier one's handler runs, in an interrupt shadow, or with an event
+	 * queued. Returns 0; -EBUSY: an EXIT_IRQ_WINDOW comes as soon as it can; -EAGAIN: the
+	 * processor does not tell when, the caller tries again a little later.
+	 */
+	int (*inject_nmi)(struct vcpu *vcpu);
 
 	/* set_tsc_offset - takes arch.tsc_offset into the control block. */
 	void (*set_tsc_offset)(struct vcpu *vcpu);

@@ -12,6 +12,9 @@
 #include "core/vm/vcpu.h"
 #include "core/vm/vm.h"
 
+#define PORT_SYSTEM_CONTROL   0x61
+#define SYSTEM_CONTROL_ERRORS 0xc0 /* parity, channel check */
+
 #define IO_SIZE_MAX   4u
 #define MMIO_SIZE_MAX 8u
 
@@ -32,6 +35,14 @@ static void write_uart(struct vm *vm, uint16_t port, uint8_t value)
 	spin_unlock(&vm->lock);
 }
 
+/* System control port B: what an NMI's handler looks at. No memory or bus error is ever reported.
+ */
+static uint8_t read_system_control(struct vm *vm, uint16_t port)
+{
+	(void)vm, (void)port;
+	return (uint8_t)~SYSTEM_CONTROL_ERRORS;
+}
+
 /* All devices on ports have 8-bit registers. */
 struct port_range {
 	uint16_t first, last;
@@ -44,6 +55,11 @@ struct port_range {
 };
 
 static const struct port_range ports[] = {
+	{
+		.first = PORT_SYSTEM_CONTROL,
+		.last = PORT_SYSTEM_CONTROL,
+		.read = read_system_control,
+	},
 	{
 		.first = POWER_PORT_KEYBOARD,
 		.last = POWER_PORT_KEYBOARD,

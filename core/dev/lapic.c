@@ -90,8 +90,18 @@ void lapic_raise_local(struct vcpu *vcpu, enum lapic_lvt entry)
 {
 	uint32_t lvt = __atomic_load_n(&vcpu->lapic.lvt[entry], __ATOMIC_RELAXED);
 
-	if (!(lvt & LAPIC_LVT_MASKED))
+	if (lvt & LAPIC_LVT_MASKED)
+		return;
+	if ((lvt & LAPIC_LVT_MODE) == LAPIC_LVT_NMI)
+		lapic_latch_nmi(vcpu);
+	else if (!(lvt & LAPIC_LVT_MODE))
 		lapic_raise(vcpu, lvt & LAPIC_LVT_VECTOR, false);
+}
+
+void lapic_press_nmi(struct vcpu *vcpu)
+{
+	if (lapic_hardware_enabled(&vcpu->lapic))
+		lapic_raise_local(vcpu, LAPIC_LVT_LINT1);
 }
 
 bool lapic_raise(struct vcpu *vcpu, uint8_t vector, bool level)

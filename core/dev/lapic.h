@@ -56,10 +56,11 @@ struct lapic {
 	uint32_t signals; /* atomic: LAPIC_SIGNAL_* from other vCPUs */
 };
 
-/* INIT, and a start-up that came behind it: one word, so that their order cannot be lost. */
+/* INIT, and what came behind it: one word, so that their order cannot be lost. */
 #define LAPIC_SIGNAL_VECTOR  0xffu /* the start-up's */
 #define LAPIC_SIGNAL_STARTUP BIT(8)
 #define LAPIC_SIGNAL_INIT    BIT(9)
+#define LAPIC_SIGNAL_NMI     BIT(10)
 
 /* An interrupt message on its way to the local APICs of a VM. */
 struct lapic_message {
@@ -73,6 +74,7 @@ struct lapic_message {
 
 #define LAPIC_MODE_FIXED	   0
 #define LAPIC_MODE_LOWEST_PRIORITY 1
+#define LAPIC_MODE_NMI		   4
 #define LAPIC_MODE_INIT		   5
 #define LAPIC_MODE_STARTUP	   6
 
@@ -102,14 +104,17 @@ int lapic_pending(struct vcpu *vcpu);
 void lapic_accept(struct vcpu *vcpu, uint8_t vector);
 
 /*
- * lapic_signalled    - has an INIT or a start-up come that the vCPU's CPU has not taken yet? Any
- * CPU. lapic_take_signals - take them: LAPIC_SIGNAL_* bits; INIT comes before the start-up
+ * lapic_signalled    - has an INIT, a start-up, or an NMI come that the vCPU's CPU has not taken
+ * yet? Any CPU. lapic_take_signals - take them: LAPIC_SIGNAL_* bits; INIT comes before the others
  * lapic_obey_init    - what INIT does to the local APIC: its id, mode and IA32_APIC_BASE stay
  * Context: the vCPU's own CPU, but for the first.
  */
 bool lapic_signalled(const struct vcpu *vcpu);
 uint32_t lapic_take_signals(struct vcpu *vcpu);
 void lapic_obey_init(struct lapic *lapic);
+
+/* lapic_press_nmi - what the NMI button of a PC does: a pulse on LINT1. Context: any CPU. */
+void lapic_press_nmi(struct vcpu *vcpu);
 
 /* lapic_poll_timer - raise the timer's interrupt when @now (host TSC) has reached its deadline. */
 void lapic_poll_timer(struct vcpu *vcpu, uint64_t now);

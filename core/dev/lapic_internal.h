@@ -16,6 +16,8 @@
 
 #define LAPIC_LVT_VECTOR 0xffu
 #define LAPIC_LVT_MASKED 0x10000u
+#define LAPIC_LVT_MODE	 0x700u
+#define LAPIC_LVT_NMI	 0x400u
 
 /* The timer's mode: bits 18:17 of its LVT entry. */
 #define LAPIC_TIMER_MODE	 0x60000u
@@ -56,7 +58,15 @@ void lapic_end_of_interrupt(struct vcpu *vcpu);
 /* lapic_error - note an error for ESR, raise the error interrupt. Context: any CPU. */
 void lapic_error(struct vcpu *vcpu, uint32_t error);
 
-/* lapic_raise_local - the interrupt of an entry of the local vector table, unless masked. */
+/* lapic_latch_nmi - an NMI for this vCPU; one waits at most, as in a processor. Context: any CPU.
+ */
+void lapic_latch_nmi(struct vcpu *vcpu);
+
+/*
+ * lapic_raise_local - the interrupt of an entry of the local vector table, unless masked
+ * Fixed or NMI, as the entry says; its other modes (SMI, INIT, ExtINT) mean nothing in this
+ * machine.
+ */
 void lapic_raise_local(struct vcpu *vcpu, enum lapic_lvt entry);
 
 /* lapic_logical_id - LDR as the APIC's mode shows it. Context: any CPU. */

@@ -60,8 +60,8 @@ static bool matches(const struct lapic *target, const struct lapic_message *mess
 }
 
 /*
- * INIT and start-up are latched here; the vCPU's own CPU acts on them. INIT undoes a start-up that
- * came before it. A start-up before the one before it was taken is dropped, as it is by a processor
+ * INIT, start-up and NMI are latched here; the vCPU's own CPU acts on them. INIT undoes what came
+ * before it. A start-up before the one before it was taken is dropped, as it is by a processor
  * that does not wait for one.
  */
 static void latch_init(struct vcpu *vcpu)
@@ -80,6 +80,12 @@ static void latch_startup(struct vcpu *vcpu, uint8_t vector)
 					    before | (uint32_t)LAPIC_SIGNAL_STARTUP | vector, false,
 					    __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 		continue;
+	vcpu_kick(vcpu);
+}
+
+void lapic_latch_nmi(struct vcpu *vcpu)
+{
+	__atomic_fetch_or(&vcpu->lapic.signals, (uint32_t)LAPIC_SIGNAL_NMI, __ATOMIC_RELEASE);
 	vcpu_kick(vcpu);
 }
 
@@ -106,7 +112,10 @@ static bool receive(struct vcpu *vcpu, const struct lapic_message *message)
 	case LAPIC_MODE_STARTUP:
 		latch_startup(vcpu, message->vector);
 		return true;
-	default: /* SMI, NMI and ExtINT have no meaning in this machine */
+	case LAPIC_MODE_NMI:
+		lapic_latch_nmi(vcpu);
+		return true;
+	default: /* SMI and ExtINT have no meaning in this machine */
 		return false;
 	}
 }

@@ -305,6 +305,19 @@ int vm_thaw(struct vm *vm)
 	return change_store(vm, tmem_client_thaw);
 }
 
+int vm_nmi(struct vm *vm)
+{
+	int err = -EINVAL;
+
+	spin_lock(&vm->lock);
+	if (vm_is_up(vm->status)) {
+		lapic_press_nmi(vm->vcpus[0]);
+		err = 0;
+	}
+	spin_unlock(&vm->lock);
+	return err;
+}
+
 /* Context: vm->lock held; vCPUs and store account exist. */
 static void collect_figures(const struct vm *vm, struct vm_figures *figures)
 {

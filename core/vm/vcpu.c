@@ -21,6 +21,9 @@
 #define NO_ERROR_CODE (-1)
 #define RFLAGS_IF     BIT(9)
 
+/* How soon to try again, where the processor does not tell when a guest can take an NMI. */
+#define NMI_RETRY_NS (20 * NSEC_PER_USEC)
+
 /* Whether the vCPU goes on running after an exit, or gives its CPU away. */
 enum after_exit { STAY, LEAVE };
 
@@ -105,11 +108,24 @@ static void halt_for_good(struct vcpu *vcpu)
 		vm_stop(vm, VM_END_OFF, "halted with interrupts off");
 }
 
+/* Returns whether an NMI that waited is on its way into the guest. */
+static bool deliver_nmi(struct vcpu *vcpu)
+{
+	int err = virt->inject_nmi(vcpu);
+
+	vcpu->nmi = err < 0;
+	if (err == -EAGAIN)
+		sched_want_timer(time_ticks() + time_ns_to_ticks(NMI_RETRY_NS));
+	return err == 0;
+}
+
 static enum after_exit handle_hlt(struct vcpu *vcpu)
 {
 	struct vcpu_paging paging;
 
 	virt->skip_insn(vcpu, 0);
+	if (vcpu->nmi && deliver_nmi(vcpu)) /* the shadow of an STI was all that it waited for */
+		return STAY;
 	virt->get_paging(vcpu, &paging);
 	if (!(paging.rflags & RFLAGS_IF)) {
 		halt_for_good(vcpu);
@@ -273,21 +289,23 @@ static void deliver_interrupt(struct vcpu *vcpu)
 }
 
 /*
- * Does what other vCPUs' INIT and start-up ask for. The lock makes taking the signals and changing
- * the status one step for nobody_runs().
+ * Does what other vCPUs' INIT and start-up ask for, and wakes for an NMI, which is lost while a
+ * start-up is waited for. The lock makes taking the signals and changing the status one step for
+ * nobody_runs().
  */
 static void obey_signals(struct vcpu *vcpu)
 {
 	struct vm *vm = vcpu->vm;
 	uint32_t signals;
-	bool start;
+	bool start, nmi;
 
 	spin_lock(&vm->lock);
 	signals = lapic_take_signals(vcpu);
 	if (signals & LAPIC_SIGNAL_INIT)
 		vcpu->status = VCPU_WAIT_SIPI;
 	start = signals & LAPIC_SIGNAL_STARTUP && vcpu->status == VCPU_WAIT_SIPI;
-	if (start)
+	nmi = signals & LAPIC_SIGNAL_NMI && (start || vcpu->status != VCPU_WAIT_SIPI);
+	if (start || nmi)
 		vcpu->status = VCPU_RUNNABLE;
 	spin_unlock(&vm->lock);
 
@@ -296,11 +314,13 @@ static void obey_signals(struct vcpu *vcpu)
 			vm_stop(vm, VM_END_RESET, "reset");
 			return;
 		}
+		vcpu->nmi = false;
 		vcpu_init_signal(vcpu);
 		lapic_obey_init(&vcpu->lapic);
 	}
 	if (start)
 		vcpu_startup(vcpu, signals & LAPIC_SIGNAL_VECTOR);
+	vcpu->nmi |= nmi;
 }
 
 uint64_t vcpu_deadline(const struct vcpu *vcpu)
@@ -327,6 +347,8 @@ void vcpu_run(struct vcpu *vcpu)
 			break;
 		lapic_poll_timer(vcpu, time_ticks());
 		sched_want_timer(vcpu_deadline(vcpu));
+		if (vcpu->nmi)
+			deliver_nmi(vcpu);
 		deliver_interrupt(vcpu);
 		virt->run(vcpu);
 		BUG_ON(vcpu->exit.kind >= EXIT_KIND_COUNT);

@@ -28,6 +28,7 @@ struct vcpu {
 	struct lapic lapic;
 	struct vcpu_exit exit;
 	bool window; /* an interrupt window was asked for */
+	bool nmi;    /* one waits until the guest can take it */
 	uint64_t exits[EXIT_KIND_COUNT];
 	uint64_t run_ticks; /* TSC ticks it has run: the scheduler's account */
 	uint64_t vruntime;  /* run_ticks over weight: the scheduler's order */

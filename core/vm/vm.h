@@ -148,6 +148,7 @@ void vm_stop(struct vm *vm, enum vm_end end, const char *fmt, ...)
  * vm_resume    - the reverse
  * vm_freeze    - let its pages in the store only become fewer, as tmem_client_freeze() does
  * vm_thaw      - the reverse
+ * vm_nmi       - an NMI to its first vCPU, as by a button on the machine
  *
  * Each returns 0, or -EINVAL when the guest is not in a state for it. Context: any CPU.
  */
@@ -157,6 +158,7 @@ int vm_pause(struct vm *vm);
 int vm_resume(struct vm *vm);
 int vm_freeze(struct vm *vm);
 int vm_thaw(struct vm *vm);
+int vm_nmi(struct vm *vm);
 
 /*
  * vm_retire_vcpu - a vCPU of a stopping VM has left its CPU for good

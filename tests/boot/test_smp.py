@@ -11,25 +11,27 @@ from test_tiny import results, tiny
 
 
 def test_two_vcpus_start_signal_and_share_pages(machine_type: type[Machine]) -> None:
-    """Start and restart, interrupts, the TSC and the store, seen by two vCPUs on two CPUs; the guest
+    """Start and restart, interrupts, NMIs, the TSC and the store, seen by two vCPUs on two CPUs; the guest
     ends while both run. Its neighbours have one vCPU, and are not disturbed."""
     modules = [
         tiny("smp", words="memory=16M vcpus=2"),
+        tiny("nmi", words="memory=16M vcpus=2"),
         tiny("unhandled", "hltoff", name="hltoff", words="memory=16M vcpus=2"),
         tiny("spin", "rounds=3", name="healthy"),
     ]
     with machine_type(modules, limit=90) as machine:
         output = machine.wait_end()
-    assert results(output) == {"smp": "Success", "healthy": "Success"}
+    assert results(output) == dict.fromkeys(("smp", "nmi", "healthy"), "Success")
     assert "tidepool: guest smp: stopped: power-off" in output
     assert "tidepool: guest hltoff: stopped: halted with interrupts off" in output
 
 
 def test_two_vcpus_on_one_cpu(machine_type: type[Machine]) -> None:
     """The same when the two vCPUs have to take turns."""
-    with machine_type([tiny("smp", words="memory=16M vcpus=2")], cpus=1, limit=90) as machine:
+    modules = [tiny(test, words="memory=16M vcpus=2") for test in ("smp", "nmi")]
+    with machine_type(modules, cpus=1, limit=90) as machine:
         output = machine.wait_end()
-    assert results(output) == {"smp": "Success"}
+    assert results(output) == {"smp": "Success", "nmi": "Success"}
 
 
 def test_busy_guests_share_a_cpu_by_weight(machine_type: type[Machine]) -> None:
@@ -51,13 +53,14 @@ def test_busy_guests_share_a_cpu_by_weight(machine_type: type[Machine]) -> None:
 
 @pytest.mark.parametrize("cpus", [1, 2])
 def test_linux_with_two_vcpus(cpus: int) -> None:
-    """Linux uses both vCPUs, takes one off line and back, and swaps with both; on two CPUs, and with
-    the two vCPUs taking turns on one."""
+    """Linux uses both vCPUs, takes one off line and back, sends it an NMI, and swaps with both; on
+    two CPUs, and with the two vCPUs taking turns on one."""
     modules = linux("web", "memory=128M vcpus=2", "tp.test=smp tp.mib=88 tp.passes=1")
     with Qemu(modules, cpus=cpus, limit=240) as machine:
         output = machine.wait_end()
     assert "web| tidepool-cpus: 2" in output
     assert output.count("CPU 1 is now offline") == 3
+    assert re.search(r"web\| .*NMI backtrace for cpu [01]", output)
     assert "web| tidepool-test: smp PASS" in output
     assert "tidepool: guest web: stopped: power-off" in output
     host = check_figures_agree(output, "web")

@@ -264,6 +264,57 @@ static void test_startup(void **state)
 	assert_int_equal(lapic_take_signals(&host_vcpus[1]), 0);
 }
 
+static void test_nmi(void **state)
+{
+	struct lapic *target = &host_vcpus[1].lapic;
+
+	(void)state;
+	assert_int_equal(send_xapic(0, 1, NMI), 0); /* its vector means nothing */
+	assert_int_equal(target->signals, LAPIC_SIGNAL_NMI);
+	assert_int_equal(host.kicks, 1);
+	send_xapic(0, 1, NMI); /* one waits at most */
+	assert_int_equal(lapic_take_signals(&host_vcpus[1]), LAPIC_SIGNAL_NMI);
+	assert_int_equal(target->signals, 0);
+
+	send_xapic(0, 0, OTHERS | NMI);
+	assert_false(lapic_signalled(&host_vcpus[0]));
+	for (uint32_t i = 1; i < CONFIG_MAX_VCPUS; i++)
+		assert_int_equal(lapic_take_signals(&host_vcpus[i]), LAPIC_SIGNAL_NMI);
+	send_xapic(0, 0, SELF | NMI); /* not by this way */
+	assert_false(lapic_signalled(&host_vcpus[0]));
+	send_xapic(0, 0, NMI);
+	assert_true(lapic_signalled(&host_vcpus[0]));
+
+	lapic_mmio_write(&host_vcpus[1], 0xf0, 0xff); /* a disabled APIC takes it all the same */
+	send_xapic(0, 1, NMI);
+	assert_int_equal(target->signals, LAPIC_SIGNAL_NMI);
+	send_xapic(0, 1, STARTUP | 0x12);
+	assert_int_equal(target->signals, LAPIC_SIGNAL_NMI | LAPIC_SIGNAL_STARTUP | 0x52);
+	send_xapic(0, 1, INIT | ASSERT);
+	assert_int_equal(target->signals, LAPIC_SIGNAL_INIT);
+}
+
+/* The button: what it does is up to LINT1's entry. */
+static void test_lint1(void **state)
+{
+	struct vcpu *vcpu = &host_vcpus[1];
+
+	(void)state;
+	lapic_press_nmi(vcpu); /* masked */
+	assert_false(lapic_signalled(vcpu));
+	lapic_mmio_write(vcpu, 0x360, 0x400);
+	lapic_press_nmi(vcpu);
+	assert_int_equal(lapic_take_signals(vcpu), LAPIC_SIGNAL_NMI);
+	lapic_mmio_write(vcpu, 0x360, 0x40);
+	lapic_press_nmi(vcpu);
+	assert_false(lapic_signalled(vcpu));
+	assert_int_equal(taken(0x40), 1u << 1);
+	lapic_mmio_write(vcpu, 0x360, 0x740); /* ExtINT: there is no such controller */
+	lapic_press_nmi(vcpu);
+	assert_int_equal(taken(0x40), 0);
+	assert_false(lapic_signalled(vcpu));
+}
+
 static void test_init_keeps_identity(void **state)
 {
 	struct lapic *lapic = &host_vcpus[1].lapic;
@@ -295,7 +346,7 @@ static void test_other_modes_are_dropped(void **state)
 {
 	(void)state;
 	for (uint32_t mode = 0; mode < 8; mode++) {
-		if (mode == 0 || mode == 1 || mode == 5 || mode == 6)
+		if (mode == 0 || mode == 1 || mode >= 4)
 			continue;
 		assert_int_equal(send_xapic(0, 0xff, mode << 8), 0);
 	}
@@ -317,7 +368,7 @@ static void test_ioapic_messages(void **state)
 	assert_int_equal(taken(0x40), ALL);
 	message.mode = LAPIC_MODE_STARTUP;
 	assert_true(lapic_deliver(&host_vm, &message));
-	message.mode = 4; /* NMI */
+	message.mode = 7; /* ExtINT */
 	assert_false(lapic_deliver(&host_vm, &message));
 	lapic_msr_write(&host_vcpus[CONFIG_MAX_VCPUS - 1], 0x80f, 0xff);
 	message.mode = LAPIC_MODE_FIXED; /* one that does not accept does not undo the others */
@@ -358,6 +409,8 @@ int main(void)
 		cmocka_unit_test_setup(test_lowest_priority_takes_one, setup_x2apic),
 		cmocka_unit_test_setup(test_illegal_vector_is_not_sent, setup_x2apic),
 		cmocka_unit_test_setup(test_startup, setup_xapic),
+		cmocka_unit_test_setup(test_nmi, setup_xapic),
+		cmocka_unit_test_setup(test_lint1, setup_xapic),
 		cmocka_unit_test_setup(test_init_keeps_identity, setup_xapic),
 		cmocka_unit_test_setup(test_startup_reaches_a_disabled_apic, setup_xapic),
 		cmocka_unit_test_setup(test_other_modes_are_dropped, setup_xapic),

@@ -96,6 +96,11 @@ int vm_pause(struct vm *vm)
 	return note("pause", vm, vm->status == VM_RUNNING ? 0 : -1);
 }
 
+int vm_nmi(struct vm *vm)
+{
+	return note("nmi", vm, vm->status == VM_RUNNING ? 0 : -1);
+}
+
 int vm_resume(struct vm *vm)
 {
 	return note("resume", vm, vm->status == VM_PAUSED ? 0 : -1);
@@ -267,7 +272,7 @@ static void test_mistakes(void **state)
 static void test_life_cycle_commands(void **state)
 {
 	static const char *const commands[] = {"start",	 "stop",   "reset", "pause",
-					       "resume", "freeze", "thaw"};
+					       "resume", "freeze", "thaw",  "nmi"};
 	char line[MONITOR_LINE_MAX];
 
 	(void)state;

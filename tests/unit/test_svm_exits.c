@@ -336,6 +336,46 @@ static void test_interrupts(void **state)
 	assert_int_equal(vmcb->control.int_control, V_INTR_MASKING);
 }
 
+/* From its injection to the end of the IRET there is no other. */
+static void test_nmi(void **state)
+{
+	struct vmcb *vmcb = vmcb_of(&vcpu);
+	uint64_t nmi = EVENT_VALID | EVENT_TYPE_NMI | VECTOR_NMI;
+
+	(void)state;
+	vmcb->control.interrupt_shadow = INTERRUPT_SHADOW;
+	assert_int_equal(svm_inject_nmi(&vcpu), -EAGAIN);
+	vmcb->control.interrupt_shadow = 0;
+	vmcb->control.event_inj = EVENT_VALID | 0x31;
+	assert_int_equal(svm_inject_nmi(&vcpu), -EAGAIN);
+	vmcb->control.event_inj = 0;
+	assert_int_equal(svm_inject_nmi(&vcpu), 0);
+	assert_int_equal(vmcb->control.event_inj, nmi);
+	assert_true(vmcb->control.intercept3 & INTERCEPT_IRET);
+
+	vmcb->control.exit_int_info = nmi; /* broken off: it is the same one still */
+	svm_requeue_event(&vcpu);
+	assert_int_equal(vmcb->control.event_inj, nmi);
+	vmcb->control.exit_int_info = 0;
+	svm_requeue_event(&vcpu);
+	assert_int_equal(svm_inject_nmi(&vcpu), -EBUSY);
+
+	vmcb->save.rip = 0x1000;
+	vmcb->control.exit_code = VMEXIT_IRET;
+	svm_decode_exit(&vcpu);
+	assert_int_equal(vcpu.exit.kind, EXIT_NONE);
+	assert_int_equal(vmcb->save.rip, 0x1000); /* executed now */
+	assert_false(vmcb->control.intercept3 & INTERCEPT_IRET);
+	assert_int_equal(svm_inject_nmi(&vcpu), -EAGAIN);
+	vmcb->save.rip = 0x2000;
+	assert_int_equal(svm_inject_nmi(&vcpu), 0);
+
+	svm_reset_nmi(&vcpu); /* INIT */
+	vmcb->control.event_inj = 0;
+	assert_false(vmcb->control.intercept3 & INTERCEPT_IRET);
+	assert_int_equal(svm_inject_nmi(&vcpu), 0);
+}
+
 /* Walks the tables as the processor does. Returns the leaf. */
 int main(void)
 {
@@ -345,6 +385,7 @@ int main(void)
 		TEST(test_io),
 		TEST(test_msr_direction),
 		TEST(test_nested_fault),
+		TEST(test_nmi),
 		TEST(test_cr8_is_decoded),
 		TEST(test_cr4_takes_what_is_offered),
 		TEST(test_unknown_exits_stop),

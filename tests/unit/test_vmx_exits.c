@@ -284,6 +284,38 @@ static void calls_outside_ring_0_are_refused_and_skipped(void **state)
 	assert_int_equal(vmread(VMCS_GUEST_RIP), 0x1003);
 }
 
+static void nmis_wait_for_their_moment(void **state)
+{
+	static const uint32_t blocking[] = {INTERRUPTIBILITY_NMI, INTERRUPTIBILITY_STI,
+					    INTERRUPTIBILITY_MOV_SS};
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(blocking); i++) {
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking[i]);
+		assert_int_equal(vmx_inject_nmi(&vcpu), -EBUSY);
+		assert_int_equal(vcpu.arch.event, 0);
+		assert_true(vmread(VMCS_PRIMARY_CONTROLS) & BIT(PRIMARY_NMI_WINDOW));
+	}
+	exit_decode(&vcpu, EXIT_REASON_NMI_WINDOW);
+	assert_int_equal(vcpu.exit.kind, EXIT_IRQ_WINDOW);
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	vcpu.arch.event = EVENT_VALID | 0x31;
+	assert_int_equal(vmx_inject_nmi(&vcpu), -EBUSY);
+	vcpu.arch.event = 0;
+	assert_int_equal(vmx_inject_nmi(&vcpu), 0); /* whatever RFLAGS.IF says */
+	assert_int_equal(vcpu.arch.event, EVENT_VALID | EVENT_TYPE_NMI | VECTOR_NMI);
+	assert_false(vmread(VMCS_PRIMARY_CONTROLS) & BIT(PRIMARY_NMI_WINDOW));
+	assert_false(vmx_irq_ready(&vcpu));
+
+	/* Broken off while it was delivered: the processor blocks NMIs already, also this one. */
+	vcpu.arch.event = 0;
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, INTERRUPTIBILITY_NMI);
+	vmwrite(VMCS_VECTORING_EVENT, EVENT_VALID | EVENT_TYPE_NMI | VECTOR_NMI);
+	event_requeue(&vcpu);
+	assert_int_equal(vcpu.arch.event, EVENT_VALID | EVENT_TYPE_NMI | VECTOR_NMI);
+	assert_int_equal(vmread(VMCS_GUEST_INTERRUPTIBILITY), 0);
+}
+
 /* ---- entries that fail ---- */
 
 static void the_fast_paths_shadow_is_repaired_once(void **state)
@@ -362,6 +394,7 @@ int main(void)
 		cmocka_unit_test_setup(only_accesses_of_instructions_are_mmio, setup),
 		cmocka_unit_test_setup(debug_exceptions_go_back_to_the_guest, setup),
 		cmocka_unit_test_setup(calls_outside_ring_0_are_refused_and_skipped, setup),
+		cmocka_unit_test_setup(nmis_wait_for_their_moment, setup),
 		cmocka_unit_test_setup(the_fast_paths_shadow_is_repaired_once, setup),
 		cmocka_unit_test_setup(other_invalid_states_are_not_repaired, setup),
 		cmocka_unit_test_setup(refused_entries_are_explained, setup),

@@ -89,6 +89,12 @@ static void decode_alignment(struct vcpu *vcpu, const struct vmcb_control *contr
 	svm_inject_exception(vcpu, VECTOR_AC, (int64_t)(control->exit_info1 & UINT32_MAX));
 }
 
+static void decode_iret(struct vcpu *vcpu, const struct vmcb_control *control)
+{
+	(void)control;
+	svm_begin_iret(vcpu);
+}
+
 /* An intercepted one is not delivered again: it is handled here or not at all. */
 static void decode_machine_check(struct vcpu *vcpu, const struct vmcb_control *control)
 {
@@ -225,6 +231,7 @@ static const struct exit_rule rules[] = {
 	[VMEXIT_VINTR] = {.kind = EXIT_IRQ_WINDOW},
 	[VMEXIT_RDPMC] = {.kind = EXIT_UNDEFINED},
 	[VMEXIT_CPUID] = {.kind = EXIT_CPUID, .length = 2, .decode = decode_cpuid},
+	[VMEXIT_IRET] = {.kind = EXIT_NONE, .decode = decode_iret},
 	[VMEXIT_RSM] = {.kind = EXIT_UNDEFINED},
 	[VMEXIT_INVD] = {.kind = EXIT_CACHE, .length = 2},
 	[VMEXIT_PAUSE] = {.kind = EXIT_PAUSE, .length = 2},

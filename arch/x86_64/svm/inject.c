@@ -8,6 +8,7 @@
  */
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/cpu/cpu.h"
+#include "core/errno.h"
 
 void svm_end_step(struct vcpu *vcpu)
 {
@@ -74,6 +75,43 @@ void svm_irq_window(struct vcpu *vcpu, bool on)
 		control->int_control |= (uint32_t)(V_IRQ | V_INTR_PRIO_MAX | V_IGN_TPR);
 	else
 		control->int_control &= (uint32_t) ~(V_IRQ | V_INTR_PRIO_MAX | V_IGN_TPR);
+}
+
+void svm_begin_iret(struct vcpu *vcpu)
+{
+	struct vmcb *vmcb = vmcb_of(vcpu);
+
+	vmcb->control.intercept3 &= (uint32_t)~INTERCEPT_IRET;
+	svm_of(vcpu)->nmi = NMI_IRET;
+	svm_of(vcpu)->nmi_iret = vmcb->save.rip;
+}
+
+void svm_reset_nmi(struct vcpu *vcpu)
+{
+	vmcb_of(vcpu)->control.intercept3 &= (uint32_t)~INTERCEPT_IRET;
+	svm_of(vcpu)->nmi = NMI_OPEN;
+}
+
+/*
+ * Whether the IRET is over is looked at only here, by RIP: then its exit costs nothing else, and at
+ * worst the guest stands at the same place again, and the NMI waits for the next try.
+ */
+int svm_inject_nmi(struct vcpu *vcpu)
+{
+	struct vmcb *vmcb = vmcb_of(vcpu);
+	struct svm_vcpu *svm = svm_of(vcpu);
+
+	if (svm->nmi == NMI_HANDLER) /* until the IRET exits, which is soon enough */
+		return -EBUSY;
+	if (svm->nmi == NMI_IRET && vmcb->save.rip == svm->nmi_iret)
+		return -EAGAIN;
+	if (vmcb->control.interrupt_shadow & INTERRUPT_SHADOW ||
+	    vmcb->control.event_inj & EVENT_VALID)
+		return -EAGAIN;
+	vmcb->control.event_inj = EVENT_VALID | EVENT_TYPE_NMI | VECTOR_NMI;
+	vmcb->control.intercept3 |= (uint32_t)INTERCEPT_IRET;
+	svm->nmi = NMI_HANDLER;
+	return 0;
 }
 
 /*

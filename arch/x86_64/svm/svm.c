@@ -276,6 +276,7 @@ const struct virt_ops svm_ops = {
 	.irq_ready = svm_irq_ready,
 	.inject_irq = svm_inject_irq,
 	.irq_window = svm_irq_window,
+	.inject_nmi = svm_inject_nmi,
 	.set_tsc_offset = svm_set_tsc_offset,
 	.dump = svm_dump,
 };

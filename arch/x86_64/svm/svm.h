@@ -34,6 +34,13 @@ bool svm_has(uint64_t feature);
 /* The L bit of struct vcpu_segment's attr: 64-bit code, when EFER.LMA is set. */
 #define ATTR_CODE_L 0x2000u
 
+/* Who blocks NMIs: these processors do not tell, but can be made to exit for IRET. */
+enum svm_nmi {
+	NMI_OPEN,
+	NMI_HANDLER, /* one was injected; IRET exits */
+	NMI_IRET,    /* the IRET is being executed: it is over when RIP is another */
+};
+
 /* What the backend remembers of a vCPU, in arch.scratch. */
 struct svm_vcpu {
 	uint64_t next_rip;	  /* behind the instruction that made the last exit */
@@ -41,6 +48,8 @@ struct svm_vcpu {
 	uint64_t asid_generation; /* of that CPU; 0: none taken yet */
 	uint64_t unchecked;	  /* the state was set by us since svm_check_state() */
 	uint64_t cr4_offered;	  /* CR4 bits that the guest may set */
+	uint64_t nmi;		  /* enum svm_nmi */
+	uint64_t nmi_iret;	  /* NMI_IRET: where it is */
 	uint64_t dr[4];		  /* DR0 to DR3 when not loaded; the VMCB has DR6 and DR7 */
 };
 
@@ -114,6 +123,11 @@ void svm_inject_exception(struct vcpu *vcpu, uint8_t vector, int64_t error_code)
 bool svm_irq_ready(struct vcpu *vcpu);
 void svm_inject_irq(struct vcpu *vcpu, uint8_t vector);
 void svm_irq_window(struct vcpu *vcpu, bool on);
+int svm_inject_nmi(struct vcpu *vcpu);
+/* svm_begin_iret - the guest is about to execute the IRET that ends NMI blocking. */
+void svm_begin_iret(struct vcpu *vcpu);
+/* svm_reset_nmi - nothing blocks NMIs. */
+void svm_reset_nmi(struct vcpu *vcpu);
 /* svm_requeue_event - what the exit kept from being delivered is injected at the next entry. */
 void svm_requeue_event(struct vcpu *vcpu);
 

@@ -185,6 +185,7 @@ void svm_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	vmcb->save.dr7 = DR7_INIT;
 	vmcb->control.event_inj = 0;
 	vmcb->control.interrupt_shadow = 0;
+	svm_reset_nmi(vcpu);
 	svm_of(vcpu)->asid_generation = 0; /* no translation of the state before may be met */
 }
 

@@ -21,6 +21,7 @@
 #define VMEXIT_VINTR	    0x064
 #define VMEXIT_RDPMC	    0x06f
 #define VMEXIT_CPUID	    0x072
+#define VMEXIT_IRET	    0x074
 #define VMEXIT_RSM	    0x073
 #define VMEXIT_INVD	    0x076
 #define VMEXIT_PAUSE	    0x077
@@ -70,6 +71,7 @@
 #define INTERCEPT_RDPMC	      BIT(15)
 #define INTERCEPT_CPUID	      BIT(18)
 #define INTERCEPT_RSM	      BIT(19)
+#define INTERCEPT_IRET	      BIT(20)
 #define INTERCEPT_INVD	      BIT(22)
 #define INTERCEPT_PAUSE	      BIT(23)
 #define INTERCEPT_HLT	      BIT(24)

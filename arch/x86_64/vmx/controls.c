@@ -74,7 +74,7 @@ static const struct control controls[] = {
 	{WORD_PRIMARY, PRIMARY_CR8_LOAD, REQUIRED, "CR8-load exits"},
 	{WORD_PRIMARY, PRIMARY_CR8_STORE, REQUIRED, "CR8-store exits"},
 	{WORD_PRIMARY, PRIMARY_TPR_SHADOW, OFF, "running without a TPR shadow"},
-	{WORD_PRIMARY, PRIMARY_NMI_WINDOW, OFF, "running without NMI-window exits"},
+	{WORD_PRIMARY, PRIMARY_NMI_WINDOW, BOTH, "NMI-window exits"},
 	{WORD_PRIMARY, PRIMARY_MOV_DR, OFF, "debug registers without exits"},
 	{WORD_PRIMARY, PRIMARY_IO, REQUIRED, "unconditional I/O exits"},
 	{WORD_PRIMARY, PRIMARY_IO_BITMAPS, OFF, "running without I/O bitmaps"},

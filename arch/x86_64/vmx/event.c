@@ -11,6 +11,7 @@
 #include "arch/x86_64/cpu/cpu.h"
 #include "arch/x86_64/vmx/insn.h"
 #include "arch/x86_64/vmx/vmx.h"
+#include "core/errno.h"
 
 #define EVENT_KEPT (EVENT_VECTOR | EVENT_TYPE | EVENT_ERROR_CODE | EVENT_VALID)
 
@@ -29,8 +30,13 @@ void event_requeue(struct vcpu *vcpu)
 {
 	uint32_t info = vmread32(VMCS_VECTORING_EVENT);
 
-	if (info & EVENT_VALID)
-		take_event(vcpu, info, VMCS_VECTORING_EVENT_ERROR, VMCS_EXIT_INSN_LEN);
+	if (!(info & EVENT_VALID))
+		return;
+	take_event(vcpu, info, VMCS_VECTORING_EVENT_ERROR, VMCS_EXIT_INSN_LEN);
+	/* An NMI that was not delivered blocks none: not its own second try either. */
+	if ((info & EVENT_TYPE) == EVENT_TYPE_NMI)
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+			vmread32(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint32_t)INTERRUPTIBILITY_NMI);
 }
 
 void event_reinject_exit(struct vcpu *vcpu)
@@ -118,15 +124,33 @@ void vmx_inject_irq(struct vcpu *vcpu, uint8_t vector)
 	vcpu->arch.event = EVENT_VALID | EVENT_TYPE_INTERRUPT | vector;
 }
 
-void vmx_irq_window(struct vcpu *vcpu, bool on)
+static void switch_primary(struct vcpu *vcpu, unsigned int control, bool on)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
-	uint64_t primary = vmx->primary & ~BIT(PRIMARY_INTERRUPT_WINDOW);
+	uint64_t primary = vmx->primary & ~BIT(control);
 
 	if (on)
-		primary |= BIT(PRIMARY_INTERRUPT_WINDOW);
+		primary |= BIT(control);
 	if (primary != vmx->primary) {
 		vmx->primary = primary;
 		vmwrite(VMCS_PRIMARY_CONTROLS, primary);
 	}
+}
+
+void vmx_irq_window(struct vcpu *vcpu, bool on)
+{
+	switch_primary(vcpu, PRIMARY_INTERRUPT_WINDOW, on);
+}
+
+/* The processor itself keeps account of who blocks NMIs, from the delivery to the IRET. */
+int vmx_inject_nmi(struct vcpu *vcpu)
+{
+	bool ready = !vcpu->arch.event && !(vmread32(VMCS_GUEST_INTERRUPTIBILITY) &
+					    (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_SHADOW));
+
+	switch_primary(vcpu, PRIMARY_NMI_WINDOW, !ready);
+	if (!ready)
+		return -EBUSY;
+	vcpu->arch.event = EVENT_VALID | EVENT_TYPE_NMI | VECTOR_NMI;
+	return 0;
 }

@@ -253,6 +253,7 @@ const struct virt_ops vmx_ops = {
 	.irq_ready = vmx_irq_ready,
 	.inject_irq = vmx_inject_irq,
 	.irq_window = vmx_irq_window,
+	.inject_nmi = vmx_inject_nmi,
 	.set_tsc_offset = vmx_set_tsc_offset,
 	.dump = vmx_dump,
 };

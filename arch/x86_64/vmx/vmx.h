@@ -155,6 +155,7 @@ void vmx_inject_exception(struct vcpu *vcpu, uint8_t vector, int64_t error_code)
 bool vmx_irq_ready(struct vcpu *vcpu);
 void vmx_inject_irq(struct vcpu *vcpu, uint8_t vector);
 void vmx_irq_window(struct vcpu *vcpu, bool on);
+int vmx_inject_nmi(struct vcpu *vcpu);
 
 /* event_enter - put the queued event, if there is one, where the next entry finds it. */
 void event_enter(struct vcpu *vcpu);

@@ -30,6 +30,8 @@
 #define APIC_TIMER_TSC_DEADLINE (2u << 17)
 #define APIC_DIVIDE_BY_1	0xbu
 #define APIC_ICR_SELF		(1u << 18)
+#define APIC_ICR_NMI		(4u << 8 | 1u << 14)
+#define APIC_ICR_OTHERS		(3u << 18)
 #define APIC_ICR_INIT		(5u << 8 | 1u << 14)
 #define APIC_ICR_STARTUP	(6u << 8)
 

@@ -99,7 +99,7 @@ void trap_dispatch(struct trap_frame *frame)
 {
 	const struct fixup *fixup;
 
-	if (frame->vector >= FIRST_INTERRUPT && handlers[frame->vector]) {
+	if (handlers[frame->vector]) {
 		handlers[frame->vector]();
 		return;
 	}

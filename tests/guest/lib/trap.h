@@ -10,10 +10,11 @@
 
 #include <stdint.h>
 
-#define VECTOR_UD 6
-#define VECTOR_GP 13
-#define VECTOR_PF 14
-#define NO_VECTOR (-1)
+#define VECTOR_NMI 2
+#define VECTOR_UD  6
+#define VECTOR_GP  13
+#define VECTOR_PF  14
+#define NO_VECTOR  (-1)
 
 struct trap_frame {
 	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
@@ -38,7 +39,7 @@ void trap_init(void);
 /* trap_init_cpu - the same interrupt table on another CPU, which must not go to ring 3. */
 void trap_init_cpu(void);
 
-/* trap_set_handler - who is called for an interrupt (vectors 32 to 255, but 0x80) */
+/* trap_set_handler - who is called for an interrupt (vectors 32 to 255, but 0x80), or an NMI */
 void trap_set_handler(uint8_t vector, void (*handler)(void));
 
 /*
