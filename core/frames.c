@@ -15,7 +15,7 @@
 
 #define FRAMES_PER_BLOCK (BLOCK_SIZE / PAGE_SIZE)
 #define BITMAP_WORDS	 (FRAMES_PER_BLOCK / 64)
-#define SCRUB_STEP	 (64 * KIB) /* an idle CPU's: some microseconds, for somebody may want it */
+#define SCRUB_STEP	 (4 * KIB)		/* an idle CPU's: somebody may want it */
 #define FRAMES_USABLE	 (FRAMES_PER_BLOCK - 1) /* all but the header */
 
 struct free_block {

@@ -303,6 +303,16 @@ void sched_get_figures(uint32_t cpu, struct sched_figures *figures)
 	figures->run_ticks = __atomic_load_n(&sched->run_ticks, __ATOMIC_RELAXED);
 }
 
+/* Nothing runs here: clean memory, compress cold pages, then halt, until an interrupt brings
+ * something to look at. */
+static void idle(struct pcpu *cpu)
+{
+	while (!cpu->need_resched && (frames_scrub_step() || store_idle_step()))
+		platform_irq_window();
+	if (!cpu->need_resched)
+		platform_idle();
+}
+
 void sched_run(void)
 {
 	struct pcpu *cpu = this_cpu();
@@ -330,8 +340,8 @@ void sched_run(void)
 		platform_set_timer(wake_at);
 		if (vcpu)
 			run(cpu, vcpu);
-		else if (!busy && !frames_scrub_step() && !store_idle_step() && !cpu->need_resched)
-			platform_idle();
+		else if (!busy)
+			idle(cpu);
 		platform_irq_window();
 	}
 }

@@ -84,8 +84,8 @@ static void test_scrub_step_cleans_what_was_freed(void **state)
 	block_free(block);
 	while (frames_scrub_step())
 		steps++;
-	/* all blocks were dirty; an idle CPU does 64 KiB at a time */
-	assert_int_equal(steps, BLOCKS * (BLOCK_SIZE / (64 * KIB)));
+	/* all blocks were dirty; an idle CPU does 4 KiB at a time */
+	assert_int_equal(steps, BLOCKS * (BLOCK_SIZE / (4 * KIB)));
 	assert_false(frames_scrub_step());
 	for (unsigned int i = 0; i < BLOCKS; i++) {
 		block = block_alloc();
