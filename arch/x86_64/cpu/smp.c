@@ -168,7 +168,13 @@ uint32_t smp_start_cpus(void (*entry)(void))
 
 		if (acpi->cpus[i] == pcpus[0]->apic_id)
 			continue;
-		if (pcpu_count < PCPU_MAX && lapic_id_reachable(acpi->cpus[i]))
+		if (!lapic_id_reachable(acpi->cpus[i])) {
+			printk("tidepool: the CPU with APIC id %u is left out: without x2APIC mode no "
+			       "interrupt gets there\n",
+			       acpi->cpus[i]);
+			continue;
+		}
+		if (pcpu_count < PCPU_MAX)
 			cpu = percpu_create(pcpu_count, acpi->cpus[i]);
 		if (!cpu) {
 			left_out++;

@@ -59,6 +59,11 @@ bool svm_has(uint64_t feature)
 	return boot_cpu_features & feature;
 }
 
+static bool has_rdtscp(void)
+{
+	return cpuid_edx(CPUID_EXT_FEATURES, 0) & EXT_FEATURES_EDX_RDTSCP;
+}
+
 static int refuse(const char *what)
 {
 	printk("tidepool: CPU %u: %s\n", this_cpu()->index, what);
@@ -96,6 +101,10 @@ static int svm_cpu_check(void)
 			return -ENODEV;
 		}
 	}
+	if (boot_cpu_enabled && has_tsc_aux != has_rdtscp())
+		return refuse("it and CPU 0 differ in RDTSCP");
+	if (boot_cpu_enabled && has_xcr0 != !!(read_cr4() & CR4_OSXSAVE))
+		return refuse("it and CPU 0 differ in XSAVE");
 	if (svm.ebx <= ASID_FIRST)
 		return refuse("AMD-V (SVM) has no address space identifier (ASID) for guests");
 	return 0;
@@ -105,7 +114,7 @@ static int svm_cpu_check(void)
 static void init_boot_cpu(void)
 {
 	boot_cpu_features = cpuid_edx(CPUID_SVM, 0);
-	has_tsc_aux = cpuid_edx(CPUID_EXT_FEATURES, 0) & EXT_FEATURES_EDX_RDTSCP;
+	has_tsc_aux = has_rdtscp();
 	has_xcr0 = read_cr4() & CR4_OSXSAVE;
 	svm_maps_init();
 	enter = svm_switches[mitigations_switch() % SVM_SWITCH_COUNT];
