@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import tty
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -138,6 +139,7 @@ class Qemu(Machine):
         command += ["-smp", str(self.cpus), "-m", str(self.memory)]
         command += ["-display", "none", "-no-reboot", *self.console_options]
         command += ["-monitor", f"unix:{self.folder}/monitor,server=on,wait=off"]
+        command += ["-gdb", f"unix:{self.folder}/gdb,server=on,wait=off"]
         command += ["-cdrom", str(self.iso)]
         if self.icount:
             command += ["-icount", "shift=0,sleep=off"]
@@ -163,6 +165,29 @@ class Qemu(Machine):
                     assert part, "QEMU has ended"
                     answer += part
                 answer = b""
+
+
+    def set_rsp(self, change: Callable[[int], int]) -> None:
+        """Give the first CPU another stack pointer, by QEMU's debugger stub: change(what it is)."""
+        with socket.socket(socket.AF_UNIX) as stub:
+            stub.connect(str(self.folder / "gdb"))  # which stops the machine
+
+            def ask(packet: str) -> str:
+                stub.sendall(f"${packet}#{sum(packet.encode()) % 256:02x}".encode())
+                answer = b""
+                while not re.search(rb"\$[^#]*#..", answer):
+                    part = stub.recv(4096)
+                    assert part, "QEMU has ended"
+                    answer += part
+                stub.sendall(b"+")
+                return answer[answer.index(b"$") + 1 : answer.rindex(b"#")].decode()
+
+            start = 7 * 16  # behind RAX, RBX, RCX, RDX, RSI, RDI and RBP
+            registers = ask("g")
+            rsp = int.from_bytes(bytes.fromhex(registers[start : start + 16]), "little")
+            changed = change(rsp).to_bytes(8, "little").hex()
+            assert ask("G" + registers[:start] + changed + registers[start + 16 :]) == "OK"
+            assert ask("D") == "OK"  # and it goes on
 
 
 BOCHS_CONFIG = """\

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""NMIs and machine checks, sent by QEMU's monitor."""
+"""NMIs and machine checks, sent by QEMU's monitor; a stack that is none, by its debugger stub."""
 
 from machine import BUILD, Qemu
 from mkiso import Module
@@ -23,6 +23,16 @@ def test_nmi_and_machine_check() -> None:
         machine.tell_qemu(MACHINE_CHECK)
         machine.expect(r"tidepool: PANIC: machine check")
         machine.expect(r"machine check: bank 1 status b6\w+ address 1234000")
+        machine.expect(r"tidepool: halted")
+
+
+def test_double_fault_has_a_stack_of_its_own() -> None:
+    """An interrupt that finds no stack, nor does the page fault that says so: explained all the same."""
+    with Qemu([SPIN], cmdline="", cpus=1, limit=60) as machine:
+        machine.expect(r"all guests have stopped")
+        # one of the pages that are never mapped, in the CPU's own region
+        machine.set_rsp(lambda rsp: (rsp & ~0xFFFF) + 0x1800)
+        machine.expect(r"tidepool: PANIC: double fault")
         machine.expect(r"tidepool: halted")
 
 
