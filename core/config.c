@@ -511,12 +511,14 @@ static void parse_boot_line(struct parser *parser)
 			parser->config->when_idle = CONFIG_IDLE_POWEROFF;
 		else if (word_is(word, "mitigations=off"))
 			parser->config->mitigations_off = true;
+		else if (word_is(word, "apicv=off"))
+			parser->config->apicv_off = true;
 		else if (word_is(word, "nmi=panic"))
 			parser->config->nmi_panic = true;
 		else if (!word_has_prefix(word, "pool=", &text))
 			fault_in_boot_line(parser, word,
 					   "ignored; expected idle=halt, idle=poweroff, "
-					   "mitigations=off, nmi=panic or pool=");
+					   "apicv=off, mitigations=off, nmi=panic or pool=");
 		else if ((complaint = config_parse_pool(text, parser->config)))
 			fault_in_boot_line(parser, word, complaint);
 	}

@@ -86,6 +86,7 @@ enum config_when_idle { CONFIG_IDLE_HALT, CONFIG_IDLE_POWEROFF };
 struct config {
 	enum config_when_idle when_idle; /* "idle=": what to do when the last guest has ended */
 	bool nmi_panic;	      /* "nmi=panic": an NMI ends the host, showing where it was */
+	bool apicv_off;	      /* "apicv=off": no interrupt delivery by the processor, to compare */
 	bool mitigations_off; /* "mitigations=off": no speculation barriers, to compare */
 	uint32_t pool_count;
 	struct pool_config pools[CONFIG_MAX_POOLS];

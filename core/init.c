@@ -95,6 +95,7 @@ static void init_on_own_stack(void)
 	platform_init_cpu();
 	config_parse(&boot, &config, report_config_fault);
 	trap_set_nmi_panic(config.nmi_panic);
+	virt_apicv_off = config.apicv_off;
 	mitigations_init(config.mitigations_off); /* backends choose by it how to enter guests */
 	if (mitigations_init_cpu() < 0 || virt_select() < 0 || virt->cpu_enable(this_cpu()) < 0)
 		give_up();

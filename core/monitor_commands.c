@@ -39,6 +39,7 @@ static const char *const exit_names[EXIT_KIND_COUNT] = {
 	[EXIT_MSR_WRITE] = "msr-write",
 	[EXIT_MMIO] = "mmio",
 	[EXIT_CR8] = "cr8",
+	[EXIT_EOI] = "eoi",
 	[EXIT_XSETBV] = "xsetbv",
 	[EXIT_CACHE] = "cache",
 	[EXIT_UNDEFINED] = "undefined",

@@ -12,6 +12,7 @@
 #define CPUID_80000001_ECX_SVM BIT(2)
 
 const struct virt_ops *virt;
+bool virt_apicv_off;
 
 int virt_select(void)
 {

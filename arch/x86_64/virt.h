@@ -44,6 +44,7 @@ enum exit_kind {
 	EXIT_NONE,	 /* handled inside the backend: just enter again */
 	EXIT_INTERRUPT,	 /* a host interrupt is pending: open the window */
 	EXIT_IRQ_WINDOW, /* the guest can now take an interrupt, or an NMI */
+	EXIT_EOI,	 /* exit->eoi: the guest ended a level-triggered interrupt; it is skipped */
 	EXIT_HYPERCALL,	 /* one that hypercall_fast() leaves to core/ */
 	EXIT_CPUID,
 	EXIT_HLT,
@@ -82,6 +83,7 @@ struct vcpu_exit {
 			uint8_t gpr; /* enum gpr */
 			bool write;
 		} cr8;
+		uint8_t eoi; /* its vector */
 	};
 };
 
@@ -149,7 +151,7 @@ struct arch_vcpu {
 	uint64_t pat, misc_enable, mtrr_def_type, tsc_adjust, wall_clock, system_time;
 	uint64_t event; /* an event to inject at the next entry, in VMX's format; 0: none */
 	uint32_t event_error;
-	uint64_t scratch[16]; /* the backend's own, whatever it needs to remember */
+	uint64_t scratch[20]; /* the backend's own, whatever it needs to remember */
 };
 
 /* Rights of a nested page-table mapping. */
@@ -247,6 +249,20 @@ struct virt_ops {
 	 */
 	int (*inject_nmi)(struct vcpu *vcpu);
 
+	/*
+	 * apic_direct - the vCPU's local APIC goes to x2APIC mode: have the processor deliver its
+	 *		 interrupts from now on, without exits for TPR, EOI, and the moment to
+	 *inject apic_update - before each entry in that mode, instead of inject_irq() and
+	 *irq_window()
+	 *
+	 * Returns the page of the registers that the processor uses and changes while the vCPU runs
+	 * (struct lapic), or NULL: it cannot, or is told not to. NULL instead of the hooks: never.
+	 * apic_indirect - the reverse.
+	 */
+	uint32_t *(*apic_direct)(struct vcpu *vcpu);
+	void (*apic_indirect)(struct vcpu *vcpu);
+	void (*apic_update)(struct vcpu *vcpu);
+
 	/* set_tsc_offset - takes arch.tsc_offset into the control block. */
 	void (*set_tsc_offset)(struct vcpu *vcpu);
 	/* dump - print the guest's state, for the message when it is stopped. */
@@ -258,6 +274,9 @@ extern const struct virt_ops *virt;
 
 extern const struct virt_ops vmx_ops;
 extern const struct virt_ops svm_ops;
+
+/* virt_apicv_off - "apicv=off": apic_direct is never done. Set before virt_select(). */
+extern bool virt_apicv_off;
 
 /*
  * virt_select - choose the backend by the boot CPU's vendor and check it

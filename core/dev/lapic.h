@@ -51,8 +51,15 @@ struct lapic {
 	uint64_t timer_deadline; /* host TSC of the next timer interrupt; TIME_NEVER: none */
 	uint64_t tsc_deadline;	 /* guest's IA32_TSC_DEADLINE */
 	uint32_t isr[8];
-	uint32_t tmr[8];  /* atomic */
-	uint32_t irr[8];  /* atomic: any CPU sets bits */
+	uint32_t tmr[8]; /* atomic */
+	uint32_t irr[8]; /* atomic: any CPU sets bits */
+	/*
+	 * Direct mode: the processor delivers by itself, out of this page (virt_ops.apic_direct).
+	 * TPR and ISR are there, and IRR but for what is new in irr above. NULL: all of it is ours.
+	 */
+	uint32_t *page;
+	bool posted;	  /* atomic; there is something new in irr */
+	bool changed;	  /* the page, by us: the processor has to be told */
 	uint32_t signals; /* atomic: LAPIC_SIGNAL_* from other vCPUs */
 };
 
@@ -102,6 +109,20 @@ bool lapic_deliver(struct vm *vm, const struct lapic_message *message);
  */
 int lapic_pending(struct vcpu *vcpu);
 void lapic_accept(struct vcpu *vcpu, uint8_t vector);
+
+/*
+ * lapic_end_level - the processor has ended a level-triggered interrupt: tell the I/O APIC
+ * Context: the vCPU's own CPU, direct mode, vm->lock not held.
+ */
+void lapic_end_level(struct vcpu *vcpu, uint8_t vector);
+
+/*
+ * lapic_update_page - bring what was raised into the page
+ * Returns whether the processor has to be told: then *status is the most urgent vector that waits,
+ * and above its 8 bits the one that is served, 0 where there is none. Context: the vCPU's own CPU,
+ * direct mode.
+ */
+bool lapic_update_page(struct lapic *lapic, uint16_t *status);
 
 /*
  * lapic_signalled    - has an INIT, a start-up, or an NMI come that the vCPU's CPU has not taken

@@ -30,6 +30,18 @@
 
 #define LAPIC_VECTOR_MIN 16 /* the vectors below belong to exceptions */
 
+/* Registers in the page of direct mode: offsets in bytes; sets take a word in 16 bytes. */
+#define LAPIC_PAGE_TPR	  0x080u
+#define LAPIC_PAGE_ISR	  0x100u
+#define LAPIC_PAGE_IRR	  0x200u
+#define LAPIC_PAGE_STRIDE 16u
+
+/* lapic_page_word - word @i of a set, or a register with @i 0. Context: direct mode. */
+static inline uint32_t *lapic_page_word(const struct lapic *lapic, uint32_t offset, uint32_t i)
+{
+	return &lapic->page[(offset + i * LAPIC_PAGE_STRIDE) / sizeof(uint32_t)];
+}
+
 /* Questions that any CPU may ask. */
 static inline bool lapic_in_x2apic(const struct lapic *lapic)
 {
@@ -48,6 +60,17 @@ static inline bool lapic_software_enabled(const struct lapic *lapic)
 
 /* lapic_reset_registers - all but the id, IA32_APIC_BASE, and what other vCPUs have latched. */
 void lapic_reset_registers(struct lapic *lapic);
+
+/*
+ * lapic_tpr, lapic_set_tpr, lapic_isr_word, lapic_irr_word - wherever the registers are now
+ * lapic_switch_direct - have the processor deliver, where it can, or no longer
+ * Context: the vCPU's own CPU; the last: loaded.
+ */
+uint32_t lapic_tpr(const struct lapic *lapic);
+void lapic_set_tpr(struct lapic *lapic, uint32_t tpr);
+uint32_t lapic_isr_word(const struct lapic *lapic, uint32_t i);
+uint32_t lapic_irr_word(const struct lapic *lapic, uint32_t i);
+void lapic_switch_direct(struct vcpu *vcpu, bool on);
 
 /* lapic_processor_priority - the task's, or the served interrupt's class if that is higher. */
 uint32_t lapic_processor_priority(const struct lapic *lapic);

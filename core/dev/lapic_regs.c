@@ -115,7 +115,7 @@ static uint32_t read_register(const struct lapic *lapic, uint32_t reg)
 	case REG_VERSION:
 		return VERSION;
 	case REG_TPR:
-		return lapic->tpr;
+		return lapic_tpr(lapic);
 	case REG_PPR:
 		return lapic_processor_priority(lapic);
 	case REG_LDR:
@@ -125,11 +125,11 @@ static uint32_t read_register(const struct lapic *lapic, uint32_t reg)
 	case REG_SVR:
 		return lapic->svr;
 	case REG_ISR ... REG_ISR + 7:
-		return lapic->isr[reg - REG_ISR];
+		return lapic_isr_word(lapic, reg - REG_ISR);
 	case REG_TMR ... REG_TMR + 7:
 		return __atomic_load_n(&lapic->tmr[reg - REG_TMR], __ATOMIC_RELAXED);
 	case REG_IRR ... REG_IRR + 7:
-		return __atomic_load_n(&lapic->irr[reg - REG_IRR], __ATOMIC_RELAXED);
+		return lapic_irr_word(lapic, reg - REG_IRR);
 	case REG_ESR:
 		return lapic->esr;
 	case REG_ICR:
@@ -174,7 +174,7 @@ static void write_register(struct vcpu *vcpu, uint32_t reg, uint32_t value, uint
 
 	switch (reg) {
 	case REG_TPR:
-		lapic->tpr = value;
+		lapic_set_tpr(lapic, value);
 		break;
 	case REG_EOI:
 		lapic_end_of_interrupt(vcpu);
@@ -268,8 +268,9 @@ static enum mode base_mode(uint64_t base)
 }
 
 /* The page cannot be moved, and which vCPU is the first one does not change. */
-static int write_base(struct lapic *lapic, uint64_t value)
+static int write_base(struct vcpu *vcpu, uint64_t value)
 {
+	struct lapic *lapic = &vcpu->lapic;
 	uint64_t flags = LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC;
 
 	if ((value & ~(flags | LAPIC_BASE_BSP)) != VM_LAPIC_BASE ||
@@ -277,6 +278,7 @@ static int write_base(struct lapic *lapic, uint64_t value)
 		return -EINVAL;
 	__atomic_store_n(&lapic->base_msr, (lapic->base_msr & ~flags) | (value & flags),
 			 __ATOMIC_RELAXED);
+	lapic_switch_direct(vcpu, value & LAPIC_BASE_X2APIC);
 	if (!(value & LAPIC_BASE_ENABLE))
 		lapic_reset_registers(lapic);
 	return 0;
@@ -318,7 +320,7 @@ int lapic_msr_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
 
 	switch (msr) {
 	case MSR_APIC_BASE:
-		return write_base(&vcpu->lapic, value);
+		return write_base(vcpu, value);
 	case MSR_TSC_DEADLINE:
 		lapic_timer_set_deadline(vcpu, value);
 		return 0;

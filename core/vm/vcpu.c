@@ -65,6 +65,12 @@ static enum after_exit handle_interrupt(struct vcpu *vcpu)
 	return STAY;
 }
 
+static enum after_exit handle_eoi(struct vcpu *vcpu)
+{
+	lapic_end_level(vcpu, vcpu->exit.eoi);
+	return STAY;
+}
+
 /* The calls that the fast path leaves to us: those that change the guest's memory map. */
 static enum after_exit handle_hypercall(struct vcpu *vcpu)
 {
@@ -250,6 +256,7 @@ static enum after_exit (*const handlers[EXIT_KIND_COUNT])(struct vcpu *vcpu) = {
 	[EXIT_NONE] = handle_none,
 	[EXIT_INTERRUPT] = handle_interrupt,
 	[EXIT_IRQ_WINDOW] = handle_none, /* deliver_interrupt() does the rest */
+	[EXIT_EOI] = handle_eoi,
 	[EXIT_HYPERCALL] = handle_hypercall,
 	[EXIT_CPUID] = handle_cpuid,
 	[EXIT_HLT] = handle_hlt,
@@ -278,8 +285,14 @@ static void set_window(struct vcpu *vcpu, bool on)
 /* Injects the most urgent pending interrupt, or asks to be told when that becomes possible. */
 static void deliver_interrupt(struct vcpu *vcpu)
 {
-	int vector = lapic_pending(vcpu);
+	int vector;
 
+	if (vcpu->lapic.page) { /* the processor does that */
+		set_window(vcpu, false);
+		virt->apic_update(vcpu);
+		return;
+	}
+	vector = lapic_pending(vcpu);
 	if (vector >= 0 && virt->irq_ready(vcpu)) {
 		lapic_accept(vcpu, (uint8_t)vector);
 		virt->inject_irq(vcpu, (uint8_t)vector);

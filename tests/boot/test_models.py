@@ -66,9 +66,11 @@ QEMU_REFUSE = [
 
 
 def tiny_guests() -> list[Module]:
-    """What the processor shows and does to a guest, beside one that only computes."""
+    """What the processor shows and does to a guest, its interrupts (by virtual-interrupt delivery where
+    the model has it), beside one that only computes."""
     return [
         Module(GUESTS / "cpu.elf", "cpu kernel memory=16M --"),
+        Module(GUESTS / "irq.elf", "irq kernel memory=16M --"),
         Module(GUESTS / "spin.elf", "spin kernel memory=16M -- rounds=1"),
     ]
 
@@ -77,7 +79,7 @@ def check_runs(machine: Machine) -> None:
     with machine:
         output = machine.wait_end()
     results = dict(re.findall(r"^(\w+)\| TEST \w+: (\w+)", output, re.MULTILINE))
-    assert results == {"cpu": "Success", "spin": "Success"}
+    assert results == {"cpu": "Success", "irq": "Success", "spin": "Success"}
 
 
 def check_refuses(machine: Machine, missing: str) -> None:
@@ -112,4 +114,16 @@ def test_mitigations_off() -> None:
     with Qemu(tiny_guests(), cmdline="idle=poweroff mitigations=off", limit=60) as machine:
         output = machine.wait_end()
     assert "tidepool: speculation: nothing is done, by mitigations=off" in output
-    assert output.count(": Success") == 2
+    assert output.count(": Success") == 3
+
+
+def test_virtual_interrupt_delivery_saves_exits() -> None:
+    """The same interrupts to the same vCPU, by the processor and by interrupt windows."""
+    exits = {}
+    for word in ("", " apicv=off"):
+        modules = [Module(GUESTS / "irq.elf", "irq kernel memory=16M -- x2apic")]
+        with Bochs(modules, cpus=1, cmdline=f"idle=poweroff{word}", limit=30) as machine:
+            output = machine.wait_end()
+        assert "TEST irq: Success" in output
+        exits[word] = int(re.search(r"guest irq: hypercalls=0 exits=(\d+)", output).group(1))
+    assert exits[""] < exits[" apicv=off"]

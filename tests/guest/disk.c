@@ -65,7 +65,7 @@ static void test_malformed(void)
 	CHECK_EQ(disk_read_reg(DISK_REG_STATUS), DISK_STATUS_DRIVER_OK | DISK_STATUS_NEEDS_RESET,
 		 "status");
 	disk_start();
-	ioapic_route(DISK_PIN, VECTOR_DISK);
+	ioapic_route(DISK_PIN, VECTOR_DISK, IOAPIC_EDGE);
 	CHECK_EQ(request(DISK_READ, 0), 0, "reading after a reset");
 }
 
@@ -80,7 +80,7 @@ void test_main(void)
 	apic_use_x2apic();
 	trap_set_handler(VECTOR_DISK, on_disk);
 	apic_write(APIC_SVR, APIC_SVR_ENABLE | 0xff);
-	ioapic_route(DISK_PIN, VECTOR_DISK);
+	ioapic_route(DISK_PIN, VECTOR_DISK, IOAPIC_EDGE);
 	disk_start();
 	test_requests();
 	test_malformed();

@@ -29,6 +29,7 @@
 
 #define TIMER_TICKS   200000u /* one-shot: much longer than it takes to write the registers */
 #define PERIODS	      3
+#define MANY	      200u
 #define ATTEMPTS      20
 #define TSC_AHEAD     2000000u
 #define TICKS_TO_WAIT 2000000000ull /* then an interrupt counts as lost */
@@ -38,6 +39,7 @@ const char test_name[] = "irq";
 static volatile unsigned int timer_count, self_count, uart_count;
 static volatile uint64_t timer_tsc;
 static volatile uint8_t uart_iir;
+static volatile unsigned int uart_leave; /* interrupts whose cause is not taken away */
 
 static void on_timer(void)
 {
@@ -54,9 +56,13 @@ static void on_self(void)
 
 static void on_uart(void)
 {
-	uart_iir = in8(UART_IIR);
 	uart_count++;
-	out8(UART_IER, 0);
+	if (uart_leave) {
+		uart_leave--;
+	} else {
+		uart_iir = in8(UART_IIR); /* which lets the line fall */
+		out8(UART_IER, 0);
+	}
 	apic_write(APIC_EOI, 0);
 }
 
@@ -193,13 +199,25 @@ static void test_self(const char *apic)
 	apic_write(APIC_TPR, 0);
 	CHECK(wait_for(&self_count, 2), "%s: no interrupt when the task priority fell", apic);
 	CHECK_EQ(self_count, 2, "interrupts from oneself");
+	if (apic_is_x2apic()) {
+		apic_write(APIC_SELF_IPI, VECTOR_SELF);
+		CHECK(wait_for(&self_count, 3), "no interrupt by the self-IPI register");
+		for (unsigned int i = 1; i <= MANY; i++) {
+			apic_write(APIC_SELF_IPI, VECTOR_SELF);
+			CHECK(wait_for(&self_count, 3 + i), "self-IPI %u is lost", i);
+		}
+		self_count = 3;
+		apic_write(APIC_SELF_IPI, 5); /* illegal: an error, and no interrupt */
+		irq_window();
+		CHECK_EQ(self_count, 3, "interrupts after an illegal vector");
+	}
 }
 
 /* An empty transmitter raises the UART's line as soon as it may. */
 static void test_uart(const char *apic)
 {
 	uart_count = 0;
-	ioapic_route(UART_IRQ, VECTOR_UART);
+	ioapic_route(UART_IRQ, VECTOR_UART, IOAPIC_EDGE);
 	out8(UART_MCR, UART_MCR_OUT2);
 	out8(UART_IER, UART_IER_THRE);
 	CHECK(wait_for(&uart_count, 1), "%s: no interrupt from the UART", apic);
@@ -212,6 +230,25 @@ static void test_uart(const char *apic)
 	CHECK_EQ(uart_count, 1, "interrupts from the masked pin");
 	out8(UART_IER, 0);
 	out8(UART_MCR, 0);
+}
+
+/* As long as the line is high, the end of the interrupt brings the next one. */
+static void test_level(const char *apic)
+{
+	uart_count = 0;
+	uart_leave = 2;
+	ioapic_route(UART_IRQ, VECTOR_UART, IOAPIC_LEVEL);
+	out8(UART_MCR, UART_MCR_OUT2);
+	out8(UART_IER, UART_IER_THRE);
+	CHECK(wait_for(&uart_count, 3), "%s: %u level-triggered interrupts, not 3", apic,
+	      uart_count);
+	irq_window();
+	CHECK_EQ(uart_count, 3, "level-triggered interrupts");
+	ioapic_mask(UART_IRQ);
+	out8(UART_MCR, 0);
+
+	uart_count = 0; /* the vector is an edge's again: no interrupt of the I/O APIC ends */
+	test_uart(apic);
 }
 
 static void test_all(const char *apic)
@@ -227,6 +264,7 @@ static void test_all(const char *apic)
 	else
 		test_skip("no TSC-deadline timer");
 	test_uart(apic);
+	test_level(apic);
 }
 
 void test_main(void)
@@ -234,11 +272,12 @@ void test_main(void)
 	trap_set_handler(VECTOR_TIMER, on_timer);
 	trap_set_handler(VECTOR_SELF, on_self);
 	trap_set_handler(VECTOR_UART, on_uart);
-	if (apic_is_x2apic()) {
+	if (cmdline_has("x2apic"))
+		print("irq: x2APIC mode only\n");
+	else if (apic_is_x2apic())
 		test_skip("starts in x2APIC mode: no way back to xAPIC mode");
-	} else {
+	else
 		test_all("xAPIC");
-	}
 	if (!(cpuid(1, 0).ecx & CPUID_1_ECX_X2APIC)) {
 		test_skip("no x2APIC");
 		return;

@@ -99,6 +99,7 @@ static void send_nmi(void)
 /* One after the other; each comes once. */
 static void test_rounds(enum task what, const char *name)
 {
+	print("nmi: %s\n", name);
 	task = what;
 	if (what == SPIN)
 		apic_send(OTHER_ID, APIC_ICR_NMI); /* out of a halt, should it be in one */
@@ -122,6 +123,7 @@ static void test_rounds(enum task what, const char *name)
 /* One that comes while another is handled waits for the IRET; a third one is that same one. */
 static void test_nesting(void)
 {
+	print("nmi: nesting\n");
 	nmis = 0;
 	hold = true;
 	send_nmi();
@@ -139,6 +141,7 @@ static void test_nesting(void)
 
 static void test_init(void)
 {
+	print("nmi: INIT\n");
 	hold = true;
 	send_nmi();
 	send_nmi();

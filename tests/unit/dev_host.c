@@ -16,6 +16,27 @@ struct guest_config host_config;
 struct vcpu host_vcpus[CONFIG_MAX_VCPUS];
 uint32_t tsc_khz;
 
+uint32_t host_apic_page[PAGE_SIZE / sizeof(uint32_t)];
+
+static uint32_t *apic_direct(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	return host.direct ? host_apic_page : NULL;
+}
+
+static void apic_indirect(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	host.indirects++;
+}
+
+static const struct virt_ops ops = {
+	.apic_direct = apic_direct,
+	.apic_indirect = apic_indirect,
+};
+
+const struct virt_ops *virt = &ops;
+
 void host_reset(void)
 {
 	memset(&host, 0, sizeof(host));

@@ -22,9 +22,12 @@ struct host {
 	size_t console_len;
 	unsigned int console_writes;
 	bool no_frames; /* frame_alloc() finds none */
+	bool direct;	/* virt->apic_direct() gives host_apic_page */
+	unsigned int indirects;
 };
 
 extern struct host host;
+extern uint32_t host_apic_page[PAGE_SIZE / sizeof(uint32_t)];
 extern struct vm host_vm;
 extern struct guest_config host_config; /* its configuration */
 extern struct vcpu host_vcpus[CONFIG_MAX_VCPUS];

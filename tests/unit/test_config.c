@@ -78,11 +78,12 @@ static void test_good_lines(void **state)
 	       "on_reset=stop on_crash=restart manager testdev --  console=ttyS0  quiet -- x");
 	module("db-1_x kernel");
 	module("web initrd");
-	strcpy(boot.cmdline, " idle=poweroff mitigations=off nmi=panic ");
+	strcpy(boot.cmdline, " idle=poweroff apicv=off mitigations=off nmi=panic ");
 	parse();
 	assert_int_equal(sentence_count, 0);
 	assert_int_equal(config.guest_count, 2);
 	assert_int_equal(config.when_idle, CONFIG_IDLE_POWEROFF);
+	assert_true(config.apicv_off);
 	assert_true(config.mitigations_off);
 	assert_true(config.nmi_panic);
 
@@ -529,9 +530,10 @@ static void test_boot_line(void **state)
 	assert_int_equal(sentence_count, 2);
 	assert_string_equal(sentences[0],
 			    "boot line: \"idel=poweroff\": ignored; expected idle=halt, "
-			    "idle=poweroff, mitigations=off, nmi=panic or pool=");
-	assert_string_equal(sentences[1], "boot line: \"idle=now\": ignored; expected idle=halt, "
-					  "idle=poweroff, mitigations=off, nmi=panic or pool=");
+			    "idle=poweroff, apicv=off, mitigations=off, nmi=panic or pool=");
+	assert_string_equal(sentences[1],
+			    "boot line: \"idle=now\": ignored; expected idle=halt, "
+			    "idle=poweroff, apicv=off, mitigations=off, nmi=panic or pool=");
 	assert_int_equal(config.when_idle, CONFIG_IDLE_HALT);
 	assert_int_equal(config.guest_count, 1);
 

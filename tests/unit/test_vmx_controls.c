@@ -80,10 +80,12 @@ static void full_cpu_is_taken(void **state)
 	assert_int_equal(vmx_config.revision, 0x2b);
 	assert_true(vmx_has(WORD_PIN, 1)); /* what the CPU forces is set */
 	for (const struct control *c = controls; c < controls + ARRAY_SIZE(controls); c++) {
-		bool on = c->need != OFF && c->need != BOTH;
+		bool on = c->need != OFF && c->need != BOTH && c->need != LATER;
 
 		assert_int_equal(vmx_has(c->word, c->bit), on);
+		assert_int_equal(!!(vmx_config.later[c->word] & BIT(c->bit)), c->need == LATER);
 	}
+	assert_true(vmx_config.has_apicv);
 }
 
 static void each_missing_control_is_named(void **state)
@@ -96,10 +98,11 @@ static void each_missing_control_is_named(void **state)
 		} else {
 			*capability(c->word) &= ~may_bit(c);
 		}
-		if (c->need == OPTIONAL) {
+		if (c->need == OPTIONAL || c->need == LATER) {
 			assert_int_equal(vmx_cpu_check(), 0);
 			assert_string_equal(host_messages, "");
 			assert_false(vmx_has(c->word, c->bit));
+			assert_int_equal(vmx_config.has_apicv, c->need != LATER);
 		} else {
 			assert_int_equal(vmx_cpu_check(), -ENODEV);
 			assert_non_null(strstr(host_messages, c->name));
@@ -107,13 +110,17 @@ static void each_missing_control_is_named(void **state)
 	}
 }
 
-/* BOTH: forced on is as bad as not to be had. */
+/* BOTH and LATER: forced on is as bad as not to be had. */
 static void switched_controls_must_be_able_to_be_off(void **state)
 {
 	(void)state;
 	*capability(WORD_ENTRY) |= BIT(ENTRY_CTL_IA32E_GUEST);
 	assert_int_equal(vmx_cpu_check(), -ENODEV);
 	assert_non_null(strstr(host_messages, "64-bit guests"));
+	make_full_cpu();
+	*capability(WORD_PRIMARY) |= BIT(PRIMARY_TPR_SHADOW);
+	assert_int_equal(vmx_cpu_check(), -ENODEV);
+	assert_non_null(strstr(host_messages, "TPR shadow"));
 }
 
 static void instructions_that_the_cpu_lacks_need_no_control(void **state)

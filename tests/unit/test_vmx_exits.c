@@ -288,6 +288,7 @@ static void nmis_wait_for_their_moment(void **state)
 {
 	static const uint32_t blocking[] = {INTERRUPTIBILITY_NMI, INTERRUPTIBILITY_STI,
 					    INTERRUPTIBILITY_MOV_SS};
+	struct vcpu_state reset;
 
 	(void)state;
 	for (unsigned int i = 0; i < ARRAY_SIZE(blocking); i++) {
@@ -307,6 +308,14 @@ static void nmis_wait_for_their_moment(void **state)
 	assert_false(vmread(VMCS_PRIMARY_CONTROLS) & BIT(PRIMARY_NMI_WINDOW));
 	assert_false(vmx_irq_ready(&vcpu));
 
+	/* INIT drops one that waits. */
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, INTERRUPTIBILITY_NMI);
+	assert_int_equal(vmx_inject_nmi(&vcpu), -EBUSY);
+	vmx_get_state(&vcpu, &reset);
+	vmx_set_state(&vcpu, &reset);
+	assert_int_equal(vmread(VMCS_GUEST_INTERRUPTIBILITY), 0);
+	assert_false(vmread(VMCS_PRIMARY_CONTROLS) & BIT(PRIMARY_NMI_WINDOW));
+
 	/* Broken off while it was delivered: the processor blocks NMIs already, also this one. */
 	vcpu.arch.event = 0;
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, INTERRUPTIBILITY_NMI);
@@ -314,6 +323,58 @@ static void nmis_wait_for_their_moment(void **state)
 	event_requeue(&vcpu);
 	assert_int_equal(vcpu.arch.event, EVENT_VALID | EVENT_TYPE_NMI | VECTOR_NMI);
 	assert_int_equal(vmread(VMCS_GUEST_INTERRUPTIBILITY), 0);
+}
+
+static void the_processor_delivers_where_it_can(void **state)
+{
+	uint32_t *page;
+
+	(void)state;
+	vmx_config.has_apicv = true;
+	virt_apicv_off = true;
+	assert_int_equal(apic_vcpu_init(&vcpu), 0);
+	assert_null(vmx_apic_direct(&vcpu));
+	virt_apicv_off = false;
+	assert_int_equal(apic_vcpu_init(&vcpu), 0);
+	page = vmx_apic_direct(&vcpu);
+	assert_non_null(page);
+	assert_int_equal(vmread(VMCS_SECONDARY_CONTROLS), APICV_CONTROLS);
+	assert_true(vmread(VMCS_PRIMARY_CONTROLS) & BIT(PRIMARY_TPR_SHADOW));
+	assert_int_equal(vmread(VMCS_MSR_BITMAP), 0x2000);
+
+	host_lapic.changed = false;
+	host_lapic.status = 0x4050;
+	vcpu.lapic.tmr[3] = 1u << 4;
+	vmx_apic_update(&vcpu);
+	assert_int_equal(vmread(VMCS_GUEST_INTERRUPT_STATUS), 0);
+	host_lapic.changed = true;
+	vmx_apic_update(&vcpu);
+	assert_int_equal(vmread(VMCS_GUEST_INTERRUPT_STATUS), 0x4050);
+	assert_int_equal(vmread(VMCS_EOI_EXITS + 2), 1ull << 36); /* vector 0x64 */
+	assert_int_equal(vmread(VMCS_EOI_EXITS), 0);
+
+	vmwrite(VMCS_EXIT_QUALIFICATION, 0x64);
+	exit_decode(&vcpu, EXIT_REASON_VIRTUALIZED_EOI);
+	assert_int_equal(vcpu.exit.kind, EXIT_EOI);
+	assert_int_equal(vcpu.exit.eoi, 0x64);
+
+	vmwrite(VMCS_EXIT_QUALIFICATION, OFFSET_SELF_IPI);
+	vcpu.lapic.page = page;
+	page[OFFSET_SELF_IPI / 4] = 5;
+	exit_decode(&vcpu, EXIT_REASON_APIC_WRITE);
+	assert_int_equal(vcpu.exit.kind, EXIT_NONE);
+	assert_int_equal(host_lapic.raised, 5);
+	vmwrite(VMCS_EXIT_QUALIFICATION, 0x300);
+	exit_decode(&vcpu, EXIT_REASON_APIC_WRITE);
+	assert_int_equal(vcpu.exit.kind, EXIT_UNHANDLED);
+
+	vmx_apic_indirect(&vcpu);
+	assert_int_equal(vmread(VMCS_SECONDARY_CONTROLS), 0);
+	assert_false(vmread(VMCS_PRIMARY_CONTROLS) & BIT(PRIMARY_TPR_SHADOW));
+	assert_int_equal(vmread(VMCS_MSR_BITMAP), 0x1000);
+	apic_vcpu_free(&vcpu);
+	assert_int_equal(vmx_of(&vcpu)->apic_page, 0);
+	vmx_config.has_apicv = false;
 }
 
 /* ---- entries that fail ---- */
@@ -395,6 +456,7 @@ int main(void)
 		cmocka_unit_test_setup(debug_exceptions_go_back_to_the_guest, setup),
 		cmocka_unit_test_setup(calls_outside_ring_0_are_refused_and_skipped, setup),
 		cmocka_unit_test_setup(nmis_wait_for_their_moment, setup),
+		cmocka_unit_test_setup(the_processor_delivers_where_it_can, setup),
 		cmocka_unit_test_setup(the_fast_paths_shadow_is_repaired_once, setup),
 		cmocka_unit_test_setup(other_invalid_states_are_not_repaired, setup),
 		cmocka_unit_test_setup(refused_entries_are_explained, setup),

@@ -280,6 +280,118 @@ static void state_comes_back_as_it_was_set(void **state)
 	assert_int_equal(vmx_get_efer(&vcpu), EFER_LME);
 }
 
+/* ---- check.c ---- */
+
+/* A state that the processor takes. */
+static void make_valid(void)
+{
+	struct vcpu_state s;
+
+	vmx_get_state(&vcpu, &s);
+	for (enum segment seg = 0; seg < SEG_COUNT; seg++)
+		if (seg != SEG_CS && seg != SEG_TR)
+			s.seg[seg].attr = SEGMENT_ATTR_UNUSABLE;
+	s.seg[SEG_SS] = (struct vcpu_segment){.attr = SEGMENT_ATTR_DATA32, .limit = UINT32_MAX};
+	s.seg[SEG_CS].limit = UINT32_MAX;
+	vmx_set_state(&vcpu, &s);
+	host_messages[0] = '\0';
+	vmx_config.cr0_fixed1 = UINT64_MAX;
+	vmx_config.cr4_fixed1 = UINT64_MAX;
+	vmwrite(VMCS_GUEST_SYSENTER_ESP, 0);
+	vmwrite(VMCS_ENTRY_EVENT, 0);
+}
+
+static void each_failing_check_is_named(void **state)
+{
+	static const struct {
+		uint32_t field;
+		uint64_t value;
+		const char *name;
+	} faults[] = {
+		{VMCS_GUEST_CR0, CR0_PG | CR0_ET | CR0_NE, "CR0.PG without CR0.PE"},
+		{VMCS_GUEST_CR0, CR0_PE, "64-bit mode without CR0.PG"},
+		{VMCS_GUEST_CR4, 0, "64-bit mode without CR4.PAE"},
+		{VMCS_GUEST_EFER, EFER_LME, "EFER.LMA differs from the entry control"},
+		{VMCS_GUEST_EFER, EFER_LMA, "EFER.LME differs from EFER.LMA"},
+		{VMCS_GUEST_DR7, BIT(32), "DR7 bits 63:32"},
+		{VMCS_GUEST_SYSENTER_ESP, BIT(47), "SYSENTER_ESP"},
+		{VMCS_GUEST_ATTR + 2 * SEG_TR, SEGMENT_ATTR_UNUSABLE, "TR: unusable"},
+		{VMCS_GUEST_ATTR + 2 * SEG_TR, 0x89, "TR: type is not a busy TSS"},
+		{VMCS_GUEST_ATTR + 2 * SEG_TR, 0x83, "TR: type is not a busy TSS"},
+		{VMCS_GUEST_ATTR + 2 * SEG_CS, 0xe09b, "CS: L and D are both 1"},
+		{VMCS_GUEST_ATTR + 2 * SEG_CS, 0xa01b, "CS: not present"},
+		{VMCS_GUEST_ATTR + 2 * SEG_CS, 0xa091, "CS: type is not code"},
+		{VMCS_GUEST_ATTR + 2 * SEG_CS, 0xa08b, "CS: is a system segment"},
+		{VMCS_GUEST_ATTR + 2 * SEG_CS, 0xa19b, "CS: reserved access rights"},
+		{VMCS_GUEST_LIMIT + 2 * SEG_CS, 0xfffff000, "CS: limit does not fit"},
+		{VMCS_GUEST_BASE + 2 * SEG_CS, BIT(32), "CS: base bits 63:32"},
+		{VMCS_GUEST_BASE + 2 * SEG_GS, BIT(47), "GS: base is not canonical"},
+		{VMCS_GUEST_ATTR + 2 * SEG_SS, 0xc091, "SS: type is not writable data"},
+		{VMCS_GUEST_ATTR + 2 * SEG_DS, 0x0099, "DS: unreadable code"},
+		{VMCS_GUEST_ATTR + 2 * SEG_LDTR, 0x0083, "LDTR: type is not LDT"},
+		{VMCS_GUEST_SELECTOR + 2 * SEG_TR, 4, "TR: selector names the LDT"},
+		{VMCS_GUEST_GDTR_BASE, BIT(47), "GDTR base is not canonical"},
+		{VMCS_GUEST_IDTR_LIMIT, 0x10000, "IDTR limit"},
+		{VMCS_GUEST_RIP, BIT(47), "RIP is not canonical"},
+		{VMCS_GUEST_RFLAGS, 0, "RFLAGS reserved bits"},
+		{VMCS_GUEST_RFLAGS, RFLAGS_RESERVED | RFLAGS_VM, "RFLAGS.VM in this mode"},
+		{VMCS_ENTRY_EVENT, EVENT_VALID | 0x40, "interrupt injected with RFLAGS.IF clear"},
+		{VMCS_GUEST_ACTIVITY, 4, "activity state"},
+		{VMCS_GUEST_INTERRUPTIBILITY, INTERRUPTIBILITY_SHADOW, "by STI and by MOV SS"},
+		{VMCS_GUEST_INTERRUPTIBILITY, INTERRUPTIBILITY_STI, "STI with RFLAGS.IF clear"},
+		{VMCS_LINK_POINTER, 0, "link pointer"},
+	};
+
+	(void)state;
+	make_valid();
+	assert_int_equal(check_guest_state(&vcpu), 0);
+	assert_string_equal(host_messages, "");
+	for (unsigned int i = 0; i < ARRAY_SIZE(faults); i++) {
+		uint64_t before = vmread(faults[i].field);
+
+		host_messages[0] = '\0';
+		vmwrite(faults[i].field, faults[i].value);
+		assert_true(check_guest_state(&vcpu) > 0);
+		if (!strstr(host_messages, faults[i].name))
+			fail_msg("\"%s\" is not in: %s", faults[i].name, host_messages);
+		vmwrite(faults[i].field, before);
+	}
+	assert_int_equal(check_guest_state(&vcpu), 0);
+}
+
+static void checks_that_combine_fields(void **state)
+{
+	(void)state;
+	make_valid();
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, INTERRUPTIBILITY_MOV_SS);
+	vmwrite(VMCS_GUEST_RFLAGS, RFLAGS_RESERVED | RFLAGS_TF);
+	assert_int_equal(check_guest_state(&vcpu), 1);
+	assert_non_null(strstr(host_messages, "trap not pending"));
+	vmwrite(VMCS_GUEST_PENDING_DEBUG, DEBUG_BS);
+	assert_int_equal(check_guest_state(&vcpu), 0);
+	vmwrite(VMCS_GUEST_RFLAGS, RFLAGS_RESERVED | RFLAGS_IF);
+	assert_int_equal(check_guest_state(&vcpu), 1);
+	assert_non_null(strstr(host_messages, "trap pending in a shadow without"));
+	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+	vmwrite(VMCS_ENTRY_EVENT, EVENT_VALID | EVENT_TYPE_NMI | VECTOR_NMI);
+	assert_int_equal(check_guest_state(&vcpu), 1);
+	assert_non_null(strstr(host_messages, "NMI injected while it is blocked"));
+	vmwrite(VMCS_ENTRY_EVENT, EVENT_VALID | 0x40);
+	assert_int_equal(check_guest_state(&vcpu), 1);
+	assert_non_null(strstr(host_messages, "interrupt injected while it is blocked"));
+	vmwrite(VMCS_ENTRY_EVENT, 0);
+
+	leave_long_mode(0);
+	vmwrite(VMCS_GUEST_CS_ATTR, SEGMENT_ATTR_CODE32);
+	vmwrite(VMCS_GUEST_RIP, BIT(32));
+	assert_int_equal(check_guest_state(&vcpu), 1);
+	assert_non_null(strstr(host_messages, "RIP bits 63:32"));
+	vmwrite(VMCS_GUEST_RIP, 0);
+	vmwrite(VMCS_GUEST_RFLAGS, RFLAGS_RESERVED | RFLAGS_VM | RFLAGS_IF);
+	assert_true(check_guest_state(&vcpu) > 0);
+	assert_non_null(strstr(host_messages, "CS: access rights in virtual-8086 mode"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +404,8 @@ int main(void)
 		cmocka_unit_test_setup(a_page_fault_brings_its_address, setup),
 		cmocka_unit_test_setup(skipping_moves_rip_and_ends_the_shadow, setup),
 		cmocka_unit_test_setup(rip_wraps_in_32_bit_code_only, setup),
+		cmocka_unit_test_setup(each_failing_check_is_named, setup),
+		cmocka_unit_test_setup(checks_that_combine_fields, setup),
 		cmocka_unit_test_setup(state_comes_back_as_it_was_set, setup),
 	};
 

@@ -38,6 +38,7 @@ unit_test_virtio_queue := core/dev/virtio_queue.c
 unit_test_virtio_blk := $(virtio_sources) $(dev_sources) tests/unit/dev_host.c
 unit_test_virtio_fuzz := $(virtio_sources) $(dev_sources) tests/unit/dev_host.c
 unit_test_lapic := $(dev_sources) tests/unit/dev_host.c
+unit_test_lapic_direct := $(dev_sources) tests/unit/dev_host.c
 unit_test_lapic_timer := $(dev_sources) tests/unit/dev_host.c
 unit_test_lapic_smp :=
 unit_test_ioapic := core/dev/ioapic.c tests/unit/dev_host.c

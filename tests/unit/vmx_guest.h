@@ -5,6 +5,8 @@
 
 #include "tests/unit/vmx_host.h"
 #include "arch/x86_64/vcpu/cr4.c"
+#include "arch/x86_64/vmx/apic.c"
+#include "arch/x86_64/vmx/check.c"
 #include "arch/x86_64/vmx/cr.c"
 #include "arch/x86_64/vmx/event.c"
 #include "arch/x86_64/vmx/exits.c"
@@ -19,9 +21,50 @@ static struct vcpu vcpu;
 static uint64_t guest_pdptes[PDPTE_COUNT];
 static unsigned int refused_calls;
 
+bool virt_apicv_off;
+
 void vmx_print_controls(void)
 {
 }
+
+hpa_t vmcs_msr_bitmap(bool direct)
+{
+	return direct ? 0x2000 : 0x1000;
+}
+
+/* What core/dev's local APIC says. */
+static struct {
+	bool changed;
+	uint16_t status;
+	unsigned int raised;
+} host_lapic;
+
+bool lapic_update_page(struct lapic *lapic, uint16_t *status)
+{
+	(void)lapic;
+	*status = host_lapic.status;
+	return host_lapic.changed;
+}
+
+bool lapic_raise(struct vcpu *to, uint8_t vector, bool level)
+{
+	assert_ptr_equal(to, &vcpu);
+	assert_false(level);
+	host_lapic.raised = vector;
+	return true;
+}
+
+void *frame_alloc(void)
+{
+	return calloc(1, PAGE_SIZE);
+}
+
+void frame_free(void *frame)
+{
+	free(frame);
+}
+
+uint64_t image_load_base;
 
 bool hypercall_fast(struct vcpu *caller, unsigned int cpl)
 {

@@ -43,6 +43,7 @@ enum need {
 	OFF,	  /* must be off; no message: VMX guarantees it, or the CPU is refused */
 	OPTIONAL, /* on where the CPU has it */
 	REQUIRED, /* on, or the CPU is refused */
+	LATER,	  /* where the CPU has it, switched while running: off at first */
 	BOTH,	  /* switched while running: off at first, but the CPU must grant on */
 	RDTSCP,	  /* required on a CPU that has the instruction, or the guest gets #UD from it */
 	INVPCID,  /* likewise */
@@ -73,7 +74,7 @@ static const struct control controls[] = {
 	{WORD_PRIMARY, PRIMARY_CR3_STORE, OFF, "storing CR3 without exits"},
 	{WORD_PRIMARY, PRIMARY_CR8_LOAD, REQUIRED, "CR8-load exits"},
 	{WORD_PRIMARY, PRIMARY_CR8_STORE, REQUIRED, "CR8-store exits"},
-	{WORD_PRIMARY, PRIMARY_TPR_SHADOW, OFF, "running without a TPR shadow"},
+	{WORD_PRIMARY, PRIMARY_TPR_SHADOW, LATER, "TPR shadow"},
 	{WORD_PRIMARY, PRIMARY_NMI_WINDOW, BOTH, "NMI-window exits"},
 	{WORD_PRIMARY, PRIMARY_MOV_DR, OFF, "debug registers without exits"},
 	{WORD_PRIMARY, PRIMARY_IO, REQUIRED, "unconditional I/O exits"},
@@ -89,6 +90,9 @@ static const struct control controls[] = {
 	{WORD_SECONDARY, SECONDARY_VPID, OPTIONAL, "virtual-processor identifiers (VPID)"},
 	{WORD_SECONDARY, SECONDARY_WBINVD, REQUIRED, "WBINVD exits"},
 	{WORD_SECONDARY, SECONDARY_PAUSE_LOOP, OPTIONAL, "PAUSE-loop exits"},
+	{WORD_SECONDARY, SECONDARY_X2APIC, LATER, "virtual x2APIC mode"},
+	{WORD_SECONDARY, SECONDARY_APIC_REGISTERS, LATER, "APIC-register virtualisation"},
+	{WORD_SECONDARY, SECONDARY_VIRTUAL_INTERRUPTS, LATER, "virtual-interrupt delivery"},
 	{WORD_SECONDARY, SECONDARY_RDTSCP, RDTSCP, "RDTSCP in guests"},
 	{WORD_SECONDARY, SECONDARY_INVPCID, INVPCID, "INVPCID in guests"},
 	{WORD_SECONDARY, SECONDARY_XSAVES, XSAVES, "XSAVES in guests"},
@@ -203,8 +207,9 @@ static bool is_moot(const struct control *control, const struct grant grants[WOR
 }
 
 /* Settles every word. Returns 0, or -ENODEV having named everything that is missing. */
-static int negotiate(const struct grant grants[WORD_COUNT], uint64_t words[WORD_COUNT])
+static int negotiate(const struct grant grants[WORD_COUNT], struct vmx_config *config)
 {
+	uint64_t *words = config->word;
 	int err = 0;
 
 	for (unsigned int i = 0; i < WORD_COUNT; i++)
@@ -216,7 +221,7 @@ static int negotiate(const struct grant grants[WORD_COUNT], uint64_t words[WORD_
 		bool can_off = !(grant->must & BIT(c->bit));
 
 		if (((need == REQUIRED || need == BOTH) && !can_on) ||
-		    ((need == OFF || need == BOTH) && !can_off)) {
+		    ((need == OFF || need == BOTH || need == LATER) && !can_off)) {
 			err = -ENODEV;
 			if (!is_moot(c, grants))
 				printk("tidepool: this CPU's VMX lacks %s; Tidepool needs it\n",
@@ -225,7 +230,12 @@ static int negotiate(const struct grant grants[WORD_COUNT], uint64_t words[WORD_
 		}
 		if (need == REQUIRED || (need == OPTIONAL && can_on))
 			words[c->word] |= BIT(c->bit);
+		if (need == LATER && can_on)
+			config->later[c->word] |= BIT(c->bit);
 	}
+	/* They need each other. */
+	config->has_apicv = config->later[WORD_PRIMARY] & BIT(PRIMARY_TPR_SHADOW) &&
+			    (config->later[WORD_SECONDARY] & APICV_CONTROLS) == APICV_CONTROLS;
 
 	/* A VPID is of use only with the means to drop what is cached under it. */
 	if (!(words[WORD_EPT_VPID] & BIT(VPID_CAP_INVVPID)) ||
@@ -251,9 +261,11 @@ static int compare_with_first(const struct vmx_config *mine)
 		       "%x, the first has %x)\n",
 		       this_cpu()->index, mine->revision, first->revision);
 	for (unsigned int i = 0; i < WORD_COUNT; i++)
-		same = same && mine->word[i] == first->word[i];
+		same = same && mine->word[i] == first->word[i] && mine->later[i] == first->later[i];
 	for (const struct control *c = controls; c < controls + ARRAY_SIZE(controls); c++)
-		if ((mine->word[c->word] ^ first->word[c->word]) & BIT(c->bit))
+		if ((mine->word[c->word] ^ first->word[c->word] ^ mine->later[c->word] ^
+		     first->later[c->word]) &
+		    BIT(c->bit))
 			printk("tidepool: CPU %u: it and the first CPU differ in %s\n",
 			       this_cpu()->index, c->name);
 	return same ? 0 : -ENODEV;
@@ -303,7 +315,7 @@ int vmx_cpu_check(void)
 	mine.cr4_fixed1 = rdmsr(MSR_VMX_CR4_FIXED1);
 
 	read_grants(basic, grants);
-	if (negotiate(grants, mine.word) < 0)
+	if (negotiate(grants, &mine) < 0)
 		return -ENODEV;
 	if (this_cpu()->index != 0)
 		return compare_with_first(&mine);

@@ -124,7 +124,7 @@ void vmx_inject_irq(struct vcpu *vcpu, uint8_t vector)
 	vcpu->arch.event = EVENT_VALID | EVENT_TYPE_INTERRUPT | vector;
 }
 
-static void switch_primary(struct vcpu *vcpu, unsigned int control, bool on)
+void event_switch_primary(struct vcpu *vcpu, unsigned int control, bool on)
 {
 	struct vmx_vcpu *vmx = vmx_of(vcpu);
 	uint64_t primary = vmx->primary & ~BIT(control);
@@ -139,7 +139,7 @@ static void switch_primary(struct vcpu *vcpu, unsigned int control, bool on)
 
 void vmx_irq_window(struct vcpu *vcpu, bool on)
 {
-	switch_primary(vcpu, PRIMARY_INTERRUPT_WINDOW, on);
+	event_switch_primary(vcpu, PRIMARY_INTERRUPT_WINDOW, on);
 }
 
 /* The processor itself keeps account of who blocks NMIs, from the delivery to the IRET. */
@@ -148,7 +148,7 @@ int vmx_inject_nmi(struct vcpu *vcpu)
 	bool ready = !vcpu->arch.event && !(vmread32(VMCS_GUEST_INTERRUPTIBILITY) &
 					    (INTERRUPTIBILITY_NMI | INTERRUPTIBILITY_SHADOW));
 
-	switch_primary(vcpu, PRIMARY_NMI_WINDOW, !ready);
+	event_switch_primary(vcpu, PRIMARY_NMI_WINDOW, !ready);
 	if (!ready)
 		return -EBUSY;
 	vcpu->arch.event = EVENT_VALID | EVENT_TYPE_NMI | VECTOR_NMI;

@@ -164,6 +164,13 @@ static enum exit_kind decode_ept_violation(struct vcpu *vcpu)
 	return EXIT_MMIO;
 }
 
+/* Comes after the EOI. */
+static enum exit_kind decode_eoi(struct vcpu *vcpu)
+{
+	vcpu->exit.eoi = (uint8_t)vmread(VMCS_EXIT_QUALIFICATION);
+	return EXIT_EOI;
+}
+
 struct exit_entry {
 	const char *name;
 	enum exit_kind kind;
@@ -238,12 +245,12 @@ static const struct exit_entry exits[EXIT_REASON_COUNT] = {
 	[EXIT_REASON_MACHINE_CHECK] = PLAIN("machine check", EXIT_UNHANDLED),
 	[EXIT_REASON_TPR_BELOW_THRESHOLD] = PLAIN("TPR below threshold", EXIT_UNHANDLED),
 	[EXIT_REASON_APIC_ACCESS] = PLAIN("APIC access", EXIT_UNHANDLED),
-	[EXIT_REASON_VIRTUALIZED_EOI] = PLAIN("virtualised EOI", EXIT_UNHANDLED),
+	[EXIT_REASON_VIRTUALIZED_EOI] = DECODE("virtualised EOI", decode_eoi),
 	[EXIT_REASON_GDTR_IDTR] = PLAIN("GDTR or IDTR access", EXIT_UNHANDLED),
 	[EXIT_REASON_LDTR_TR] = PLAIN("LDTR or TR access", EXIT_UNHANDLED),
 	[EXIT_REASON_RDTSCP] = PLAIN("RDTSCP", EXIT_UNHANDLED),
 	[EXIT_REASON_PREEMPTION_TIMER] = PLAIN("preemption timer", EXIT_INTERRUPT),
-	[EXIT_REASON_APIC_WRITE] = PLAIN("APIC write", EXIT_UNHANDLED),
+	[EXIT_REASON_APIC_WRITE] = DECODE("APIC write", apic_decode_write),
 	[EXIT_REASON_RDRAND] = PLAIN("RDRAND", EXIT_UNHANDLED),
 	[EXIT_REASON_INVPCID] = PLAIN("INVPCID", EXIT_UNHANDLED),
 	[EXIT_REASON_RDSEED] = PLAIN("RDSEED", EXIT_UNHANDLED),

@@ -138,6 +138,10 @@ void failure_decode(struct vcpu *vcpu, uint32_t reason)
 			exit_run_machine_check();
 		printk("tidepool: guest %s: VM entry: %s, qualification %llx\n", vcpu->vm->name,
 		       exit_name(reason), (ull)vmread(VMCS_EXIT_QUALIFICATION));
+		if ((reason & EXIT_REASON_MASK) == EXIT_REASON_INVALID_GUEST_STATE &&
+		    !check_guest_state(vcpu))
+			printk("tidepool: guest %s: VM entry: by a check that is not known here\n",
+			       vcpu->vm->name);
 	}
 	print_controls();
 	vcpu->exit.kind = EXIT_ENTRY_FAILED;

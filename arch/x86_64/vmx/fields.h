@@ -10,20 +10,23 @@
 #define ARCH_VMX_FIELDS_H
 
 /* 16 bits: control, guest, host. Guest segments follow each other in the order of enum segment. */
-#define VMCS_VPID	    0x0000
-#define VMCS_GUEST_SELECTOR 0x0800 /* + 2 * enum segment */
-#define VMCS_HOST_ES	    0x0c00
-#define VMCS_HOST_CS	    0x0c02
-#define VMCS_HOST_SS	    0x0c04
-#define VMCS_HOST_DS	    0x0c06
-#define VMCS_HOST_FS	    0x0c08
-#define VMCS_HOST_GS	    0x0c0a
-#define VMCS_HOST_TR	    0x0c0c
+#define VMCS_VPID		    0x0000
+#define VMCS_GUEST_SELECTOR	    0x0800 /* + 2 * enum segment */
+#define VMCS_GUEST_INTERRUPT_STATUS 0x0810 /* requested vector, above it the one in service */
+#define VMCS_HOST_ES		    0x0c00
+#define VMCS_HOST_CS		    0x0c02
+#define VMCS_HOST_SS		    0x0c04
+#define VMCS_HOST_DS		    0x0c06
+#define VMCS_HOST_FS		    0x0c08
+#define VMCS_HOST_GS		    0x0c0a
+#define VMCS_HOST_TR		    0x0c0c
 
 /* 64 bits: control, read-only, guest, host */
 #define VMCS_MSR_BITMAP		0x2004
 #define VMCS_TSC_OFFSET		0x2010
+#define VMCS_VIRTUAL_APIC	0x2012
 #define VMCS_EPTP		0x201a
+#define VMCS_EOI_EXITS		0x201c /* + 2 * its number: 4 times 64 vectors */
 #define VMCS_XSS_EXITING	0x202c
 #define VMCS_GUEST_PHYS_ADDRESS 0x2400
 #define VMCS_LINK_POINTER	0x2800
@@ -47,6 +50,7 @@
 #define VMCS_ENTRY_EVENT	  0x4016
 #define VMCS_ENTRY_EVENT_ERROR	  0x4018
 #define VMCS_ENTRY_EVENT_INSN_LEN 0x401a
+#define VMCS_TPR_THRESHOLD	  0x401c
 #define VMCS_SECONDARY_CONTROLS	  0x401e
 #define VMCS_PLE_GAP		  0x4020
 #define VMCS_PLE_WINDOW		  0x4022
@@ -144,9 +148,12 @@
 /* Secondary processor-based execution controls */
 #define SECONDARY_EPT		     1
 #define SECONDARY_RDTSCP	     3
+#define SECONDARY_X2APIC	     4
 #define SECONDARY_VPID		     5
 #define SECONDARY_WBINVD	     6
 #define SECONDARY_UNRESTRICTED_GUEST 7
+#define SECONDARY_APIC_REGISTERS     8
+#define SECONDARY_VIRTUAL_INTERRUPTS 9
 #define SECONDARY_PAUSE_LOOP	     10
 #define SECONDARY_INVPCID	     12
 #define SECONDARY_XSAVES	     20

@@ -81,6 +81,7 @@ void vmx_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	vmwrite(VMCS_GUEST_DR7, DR7_RESET);
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
+	event_switch_primary(vcpu, PRIMARY_NMI_WINDOW, false);
 	vcpu->arch.event = 0;
 	if (vmx_of(vcpu)->vpid) /* no translation of the state before may be met */
 		invvpid(VMX_INVALIDATE_SINGLE, (uint16_t)vmx_of(vcpu)->vpid);

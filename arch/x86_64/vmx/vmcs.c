@@ -52,7 +52,24 @@ static const uint32_t passed_msrs[] = {
 #define MSR_HIGH_BASE	 0xc0000000u
 #define MSR_RANGE_MASK	 0x1fffu
 
+/* The local APIC's MSRs that apic.c leaves to the processor: first and last, read and write. */
+#define PASS_READ  1u
+#define PASS_WRITE 2u
+
+static const struct {
+	uint32_t first, last;
+	unsigned int pass;
+} direct_msrs[] = {
+	{0x808, 0x808, PASS_READ | PASS_WRITE}, /* TPR */
+	{0x80a, 0x80a, PASS_READ},		/* PPR */
+	{0x80b, 0x80b, PASS_WRITE},		/* EOI */
+	{0x810, 0x817, PASS_READ},		/* ISR */
+	{0x820, 0x827, PASS_READ},		/* IRR */
+	{0x83f, 0x83f, PASS_WRITE},		/* interrupt to oneself */
+};
+
 static uint8_t msr_bitmap[PAGE_SIZE] __attribute__((aligned(4096)));
+static uint8_t msr_bitmap_direct[PAGE_SIZE] __attribute__((aligned(4096)));
 
 const struct vmx_switch *vmx_switch;
 
@@ -68,6 +85,22 @@ void vmcs_prepare(void)
 		msr_bitmap[byte] &= keep;
 		msr_bitmap[byte + MSR_BITMAP_WRITE] &= keep;
 	}
+	memcpy(msr_bitmap_direct, msr_bitmap, sizeof(msr_bitmap_direct));
+	for (unsigned int i = 0; i < ARRAY_SIZE(direct_msrs); i++) {
+		for (uint32_t msr = direct_msrs[i].first; msr <= direct_msrs[i].last; msr++) {
+			uint8_t keep = (uint8_t) ~(1u << msr % 8);
+
+			if (direct_msrs[i].pass & PASS_READ)
+				msr_bitmap_direct[msr / 8] &= keep;
+			if (direct_msrs[i].pass & PASS_WRITE)
+				msr_bitmap_direct[msr / 8 + MSR_BITMAP_WRITE] &= keep;
+		}
+	}
+}
+
+hpa_t vmcs_msr_bitmap(bool direct)
+{
+	return virt_to_phys(direct ? msr_bitmap_direct : msr_bitmap);
 }
 
 static void write_controls(struct vcpu *vcpu)
@@ -88,7 +121,7 @@ static void write_controls(struct vcpu *vcpu)
 	vmwrite(VMCS_EXIT_MSR_STORE_COUNT, 0);
 	vmwrite(VMCS_EXIT_MSR_LOAD_COUNT, 0);
 	vmwrite(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
-	vmwrite(VMCS_MSR_BITMAP, virt_to_phys(msr_bitmap));
+	vmwrite(VMCS_MSR_BITMAP, vmcs_msr_bitmap(false));
 	vmwrite(VMCS_TSC_OFFSET, vcpu->arch.tsc_offset);
 
 	vmx->eptp = ept_pointer(vcpu->vm);
@@ -150,7 +183,7 @@ int vmcs_vcpu_init(struct vcpu *vcpu)
 	uint32_t *revision;
 
 	arch->control = frame_alloc();
-	if (!arch->control)
+	if (!arch->control || apic_vcpu_init(vcpu) < 0)
 		return -ENOMEM;
 	arch->control_pa = virt_to_phys(arch->control);
 	revision = arch->control;
@@ -175,4 +208,5 @@ void vmcs_vcpu_free(struct vcpu *vcpu)
 	if (vcpu->arch.control)
 		frame_free(vcpu->arch.control);
 	vcpu->arch.control = NULL;
+	apic_vcpu_free(vcpu);
 }

@@ -254,6 +254,9 @@ const struct virt_ops vmx_ops = {
 	.inject_irq = vmx_inject_irq,
 	.irq_window = vmx_irq_window,
 	.inject_nmi = vmx_inject_nmi,
+	.apic_direct = vmx_apic_direct,
+	.apic_indirect = vmx_apic_indirect,
+	.apic_update = vmx_apic_update,
 	.set_tsc_offset = vmx_set_tsc_offset,
 	.dump = vmx_dump,
 };

@@ -8,8 +8,10 @@
  *   state.c     the guest's registers in the control block
  *   cr.c	 writes of CR0 and CR4 that exit
  *   event.c     exceptions and interrupts into the guest
+ *   apic.c      interrupts that the processor delivers by itself
  *   exits.c     from exit reasons to the contract's words
  *   failure.c   entries that the processor refused; the state dump
+ *   check.c     what of the guest's state made it refuse
  *   ept.c       nested page tables
  *   entry.S     into the guest, out again, and the hypercall fast path
  *
@@ -38,11 +40,17 @@ enum vmx_word {
 /* What was negotiated on the first CPU and holds for all; read-only afterwards. */
 struct vmx_config {
 	uint64_t word[WORD_COUNT];
-	uint32_t revision; /* of the VMCS format */
+	uint64_t later[WORD_COUNT]; /* controls that are off at first, but may be switched on */
+	uint32_t revision;	    /* of the VMCS format */
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 	unsigned int preemption_shift; /* TSC ticks to preemption timer ticks */
 	bool has_tsc_aux, has_xss, has_spec_ctrl;
+	bool has_apicv; /* all that apic.c needs */
 };
+
+/* The secondary controls of direct interrupt delivery: see apic.c. */
+#define APICV_CONTROLS                                                                             \
+	(BIT(SECONDARY_X2APIC) | BIT(SECONDARY_APIC_REGISTERS) | BIT(SECONDARY_VIRTUAL_INTERRUPTS))
 
 extern struct vmx_config vmx_config;
 
@@ -69,6 +77,8 @@ struct vmx_vcpu {
 	uint64_t primary; /* what VMCS_PRIMARY_CONTROLS holds */
 	uint64_t cr4_offered;  /* CR4 bits that the guest may set */
 	uint64_t event_length; /* length of the instruction, for arch.event of a software kind */
+	uint64_t apic_page;    /* address of the virtual-APIC page; 0: the CPU has no use for it */
+	uint64_t eoi_exits[4]; /* what VMCS_EOI_EXITS hold */
 	uint64_t dr[4], dr6;   /* guest's debug registers when not loaded; DR7 is in the VMCS */
 };
 
@@ -88,6 +98,10 @@ void vmcs_prepare(void);
 
 int vmcs_vcpu_init(struct vcpu *vcpu);
 void vmcs_vcpu_free(struct vcpu *vcpu);
+
+/* vmcs_msr_bitmap - physical address; @direct: with the local APIC's MSRs passed as apic.c needs.
+ */
+hpa_t vmcs_msr_bitmap(bool direct);
 
 /* vmcs_write_host_state - the fields that differ from CPU to CPU, for this one. */
 void vmcs_write_host_state(void);
@@ -155,6 +169,8 @@ void vmx_inject_exception(struct vcpu *vcpu, uint8_t vector, int64_t error_code)
 bool vmx_irq_ready(struct vcpu *vcpu);
 void vmx_inject_irq(struct vcpu *vcpu, uint8_t vector);
 void vmx_irq_window(struct vcpu *vcpu, bool on);
+/* event_switch_primary - set or clear a primary control. */
+void event_switch_primary(struct vcpu *vcpu, unsigned int control, bool on);
 int vmx_inject_nmi(struct vcpu *vcpu);
 
 /* event_enter - put the queued event, if there is one, where the next entry finds it. */
@@ -168,6 +184,20 @@ void event_take_back(struct vcpu *vcpu);
 
 /* event_reinject_exit - give the guest the exception that made this exit. */
 void event_reinject_exit(struct vcpu *vcpu);
+
+/* ---- apic.c -------------------------------------------------------------------------------------
+ */
+
+/* apic_vcpu_init - the page, where the CPU can use one. Returns 0 or -ENOMEM. apic_vcpu_free. */
+int apic_vcpu_init(struct vcpu *vcpu);
+void apic_vcpu_free(struct vcpu *vcpu);
+
+uint32_t *vmx_apic_direct(struct vcpu *vcpu);
+void vmx_apic_indirect(struct vcpu *vcpu);
+void vmx_apic_update(struct vcpu *vcpu);
+
+/* apic_decode_write - EXIT_REASON_APIC_WRITE: after a write that the processor leaves to us. */
+enum exit_kind apic_decode_write(struct vcpu *vcpu);
 
 /* ---- exits.c, failure.c, ept.c, entry.S ---------------------------------------------------------
  */
@@ -186,6 +216,9 @@ const char *exit_name(uint32_t reason);
  * @reason: VMX_ENTER_FAILED, or VMCS_EXIT_REASON with EXIT_REASON_ENTRY_FAILURE
  */
 void failure_decode(struct vcpu *vcpu, uint32_t reason);
+
+/* check_guest_state - print each of the processor's checks that fails. Returns how many do. */
+unsigned int check_guest_state(struct vcpu *vcpu);
 
 void vmx_dump(struct vcpu *vcpu);
 

@@ -69,14 +69,14 @@ static void ioapic_write(uint32_t index, uint32_t value)
 	mmio_write32(IOAPIC_WINDOW, value);
 }
 
-void ioapic_route(unsigned int pin, uint8_t vector)
+void ioapic_route(unsigned int pin, uint8_t vector, uint32_t trigger)
 {
 	uint32_t id = apic_read(APIC_ID);
 
 	if (!apic_is_x2apic())
 		id >>= XAPIC_ID_SHIFT;
 	ioapic_write(IOAPIC_REDIRECTION(pin) + 1, id << IOAPIC_DEST_SHIFT);
-	ioapic_write(IOAPIC_REDIRECTION(pin), vector);
+	ioapic_write(IOAPIC_REDIRECTION(pin), trigger | vector);
 }
 
 void ioapic_mask(unsigned int pin)

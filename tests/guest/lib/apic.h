@@ -22,6 +22,7 @@
 #define APIC_TIMER_INITIAL 0x380
 #define APIC_TIMER_CURRENT 0x390
 #define APIC_TIMER_DIVIDE  0x3e0
+#define APIC_SELF_IPI	   0x3f0 /* x2APIC only */
 
 #define APIC_SVR_ENABLE		0x100
 #define APIC_LVT_MASKED		(1u << 16)
@@ -43,6 +44,8 @@
 
 #define IOAPIC_BASE		0xfec00000ull
 #define IOAPIC_REDIRECTION(pin) (0x10u + 2 * (pin))
+#define IOAPIC_EDGE		0u
+#define IOAPIC_LEVEL		(1u << 15)
 #define IOAPIC_MASKED		(1u << 16)
 
 /* apic_use_x2apic - switch to x2APIC mode, for good. apic_is_x2apic - is it on? */
@@ -58,8 +61,11 @@ void apic_send_self(uint8_t vector);
 /* apic_send - @command (a vector, or APIC_ICR_*) to the CPU with this id. In x2APIC mode. */
 void apic_send(uint32_t id, uint32_t command);
 
-/* ioapic_route - let a pin raise a vector on this CPU, edge-triggered, active high */
-void ioapic_route(unsigned int pin, uint8_t vector);
+/*
+ * ioapic_route - let a pin raise a vector on this CPU, active high
+ * @trigger: IOAPIC_EDGE or IOAPIC_LEVEL
+ */
+void ioapic_route(unsigned int pin, uint8_t vector, uint32_t trigger);
 void ioapic_mask(unsigned int pin);
 
 #endif
