@@ -210,7 +210,12 @@ int lapic_pending(struct vcpu *vcpu)
 		take_posted(lapic);
 		vector = highest_in_page(lapic, LAPIC_PAGE_IRR);
 	} else {
+		if (!__atomic_load_n(&lapic->posted, __ATOMIC_ACQUIRE))
+			return -1; /* irr is as empty as when it was last looked at */
+		(void)__atomic_exchange_n(&lapic->posted, false, __ATOMIC_ACQUIRE);
 		vector = highest(lapic->irr);
+		if (vector >= 0)
+			__atomic_store_n(&lapic->posted, true, __ATOMIC_RELAXED);
 	}
 	if (vector < 0 ||
 	    ((uint32_t)vector & PRIORITY_MASK) <= (lapic_processor_priority(lapic) & PRIORITY_MASK))

@@ -58,7 +58,7 @@ struct lapic {
 	 * TPR and ISR are there, and IRR but for what is new in irr above. NULL: all of it is ours.
 	 */
 	uint32_t *page;
-	bool posted;	  /* atomic; there is something new in irr */
+	bool posted;	  /* atomic; irr may hold something; in direct mode: something new */
 	bool changed;	  /* the page, by us: the processor has to be told */
 	uint32_t signals; /* atomic: LAPIC_SIGNAL_* from other vCPUs */
 };
