@@ -12,7 +12,7 @@
 #define OTHER_ID	1u
 #define VECTOR_PING	0x40
 #define VECTOR_SPURIOUS 0xff
-#define ROUNDS		50u
+#define ROUNDS		20u
 #define MORE		3u
 #define TICKS_TO_WAIT	20000000000ull /* then something counts as lost */
 #define TICKS_TO_COME	2000000u       /* long enough for what must not come */
