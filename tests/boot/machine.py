@@ -166,22 +166,26 @@ class Qemu(Machine):
                     answer += part
                 answer = b""
 
-
     def set_rsp(self, change: Callable[[int], int]) -> None:
         """Give the first CPU another stack pointer, by QEMU's debugger stub: change(what it is)."""
         with socket.socket(socket.AF_UNIX) as stub:
+            stub.settimeout(20)
             stub.connect(str(self.folder / "gdb"))  # which stops the machine
+
+            def answer() -> str:
+                packet = b""
+                while not re.search(rb"\$[^#]*#..", packet):
+                    part = stub.recv(4096)
+                    assert part, "QEMU has ended"
+                    packet += part
+                stub.sendall(b"+")
+                return packet[packet.index(b"$") + 1 : packet.rindex(b"#")].decode()
 
             def ask(packet: str) -> str:
                 stub.sendall(f"${packet}#{sum(packet.encode()) % 256:02x}".encode())
-                answer = b""
-                while not re.search(rb"\$[^#]*#..", answer):
-                    part = stub.recv(4096)
-                    assert part, "QEMU has ended"
-                    answer += part
-                stub.sendall(b"+")
-                return answer[answer.index(b"$") + 1 : answer.rindex(b"#")].decode()
+                return answer()
 
+            assert answer().startswith("T02")  # that it has stopped
             start = 7 * 16  # behind RAX, RBX, RCX, RDX, RSI, RDI and RBP
             registers = ask("g")
             rsp = int.from_bytes(bytes.fromhex(registers[start : start + 16]), "little")
