@@ -336,6 +336,40 @@ static void test_interrupts(void **state)
 	assert_int_equal(vmcb->control.int_control, V_INTR_MASKING);
 }
 
+/* A HLT behind an STI is not waited for; see decode_host_event(). */
+static void test_host_interrupt_before_hlt(void **state)
+{
+	struct vmcb *vmcb = vmcb_of(&vcpu);
+	struct vcpu_state s;
+
+	(void)state;
+	svm_get_state(&vcpu, &s);
+	s.seg[SEG_CS].base = 0;
+	svm_set_state(&vcpu, &s);
+	cpu_features |= SVM_FEATURE_NEXT_RIP;
+	guest_code[0x1000] = 0xf4;
+	take_exit(VMEXIT_INTR, 0, 0);
+	assert_int_equal(vcpu.exit.kind, EXIT_INTERRUPT);
+	vmcb->control.interrupt_shadow = INTERRUPT_SHADOW;
+	take_exit(VMEXIT_INTR, 0, 0);
+	assert_int_equal(vcpu.exit.kind, EXIT_HLT);
+	assert_int_equal(rip_after_skip(), 0x1001);
+
+	vmcb->control.interrupt_shadow = INTERRUPT_SHADOW;
+	vmcb->save.cpl = 3; /* #GP */
+	take_exit(VMEXIT_INTR, 0, 0);
+	assert_int_equal(vcpu.exit.kind, EXIT_INTERRUPT);
+	vmcb->save.cpl = 0;
+	guest_code[0x1000] = 0x90;
+	take_exit(VMEXIT_INTR, 0, 0);
+	assert_int_equal(vcpu.exit.kind, EXIT_INTERRUPT);
+	guest_code[0x1000] = 0xf4;
+	guest_mapped = 0x1000;
+	take_exit(VMEXIT_INTR, 0, 0);
+	assert_int_equal(vcpu.exit.kind, EXIT_INTERRUPT);
+	assert_int_equal(vmcb->save.rip, 0x1000);
+}
+
 /* From its injection to the end of the IRET there is no other. */
 static void test_nmi(void **state)
 {
@@ -393,6 +427,7 @@ int main(void)
 		TEST(test_exceptions_are_reflected),
 		TEST(test_single_step_over_an_emulated_instruction),
 		TEST(test_interrupts),
+		TEST(test_host_interrupt_before_hlt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #include "core/vm/vm.h"
 
 #define INSN_MAX 15 /* bytes of an instruction */
+#define INSN_HLT 0xf4
 
 struct exit_rule {
 	enum exit_kind kind; /* the decode function may say otherwise */
@@ -163,6 +164,25 @@ static bool is_code64(const struct vcpu_paging *paging)
 	return paging->efer & EFER_LMA && paging->cs_attr & ATTR_CODE_L;
 }
 
+/*
+ * The host's interrupt, between STI and HLT. QEMU (7.2, and what came after) does not load the
+ * shadow that it saved here: at the next VMRUN the guest's interrupt would come first, and a guest
+ * that waits for it would then halt for good. Nothing comes before the HLT, so it is done now.
+ */
+static void decode_host_event(struct vcpu *vcpu, const struct vmcb_control *control)
+{
+	struct vcpu_paging paging;
+	uint8_t insn[INSN_MAX];
+
+	if (!(control->interrupt_shadow & INTERRUPT_SHADOW))
+		return;
+	svm_get_paging(vcpu, &paging);
+	if (paging.cpl || !fetch_insn(vcpu, &paging, is_code64(&paging), insn) || *insn != INSN_HLT)
+		return;
+	vcpu->exit.kind = EXIT_HLT;
+	svm_of(vcpu)->next_rip = paging.rip + 1;
+}
+
 /* Finds out which register the MOV is from or to, and its end. Returns false if it is no MOV. */
 static bool find_mov_cr(struct vcpu *vcpu, const struct vmcb_control *control, uint8_t *gpr)
 {
@@ -224,10 +244,10 @@ static const struct exit_rule rules[] = {
 	[VMEXIT_EXCEPTION(VECTOR_AC)] = {.kind = EXIT_INTERRUPT, .decode = decode_alignment},
 	[VMEXIT_EXCEPTION(VECTOR_MC)] = {.kind = EXIT_INTERRUPT, .decode = decode_machine_check},
 	/* These four stay pending: they arrive at the host when GIF and IF are set again. */
-	[VMEXIT_INTR] = {.kind = EXIT_INTERRUPT},
-	[VMEXIT_NMI] = {.kind = EXIT_INTERRUPT},
-	[VMEXIT_SMI] = {.kind = EXIT_INTERRUPT},
-	[VMEXIT_INIT] = {.kind = EXIT_INTERRUPT},
+	[VMEXIT_INTR] = {.kind = EXIT_INTERRUPT, .decode = decode_host_event},
+	[VMEXIT_NMI] = {.kind = EXIT_INTERRUPT, .decode = decode_host_event},
+	[VMEXIT_SMI] = {.kind = EXIT_INTERRUPT, .decode = decode_host_event},
+	[VMEXIT_INIT] = {.kind = EXIT_INTERRUPT, .decode = decode_host_event},
 	[VMEXIT_VINTR] = {.kind = EXIT_IRQ_WINDOW},
 	[VMEXIT_RDPMC] = {.kind = EXIT_UNDEFINED},
 	[VMEXIT_CPUID] = {.kind = EXIT_CPUID, .length = 2, .decode = decode_cpuid},
