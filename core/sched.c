@@ -226,6 +226,7 @@ static struct vcpu *pick(struct pcpu *cpu, uint64_t now, uint64_t *wake_at)
 	struct vcpu *best = NULL, *yielding = NULL;
 	uint64_t best_key = 0;
 	unsigned int runnable = 0;
+	bool resched = cpu->need_resched;
 
 	*wake_at = TIME_NEVER;
 	spin_lock(&sched->lock);
@@ -258,6 +259,7 @@ static struct vcpu *pick(struct pcpu *cpu, uint64_t now, uint64_t *wake_at)
 	}
 	spin_unlock(&sched->lock);
 
+	cpu->need_resched = resched; /* who was kicked by a timer that was polled was looked at */
 	sched->yield = false;
 	if (!best)
 		best = yielding;

@@ -378,6 +378,7 @@ void vcpu_kick(struct vcpu *vcpu)
 
 	if (vcpu->cpu != cpu->index)
 		smp_kick(vcpu->cpu);
-	else if (vcpu != cpu->loaded) /* the loaded one looks by itself before each entry */
+	/* The one that runs looks by itself before each entry; a loaded one may be halted, too. */
+	else if (vcpu != cpu->loaded || vcpu->status != VCPU_RUNNABLE)
 		cpu->need_resched = true;
 }
