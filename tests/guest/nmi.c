@@ -14,6 +14,7 @@
 #define VECTOR_SPURIOUS 0xff
 #define ROUNDS		20u
 #define MORE		3u
+#define TRIES		20u
 #define TICKS_TO_WAIT	3000000000ull /* then something counts as lost */
 #define TICKS_TO_COME	2000000u      /* long enough for what must not come */
 
@@ -96,9 +97,23 @@ static void send_nmi(void)
 	apic_send(OTHER_ID, APIC_ICR_NMI);
 }
 
-/* One after the other; each comes once. */
+static bool leaves_halt(unsigned int before)
+{
+	uint64_t start = rdtsc();
+
+	while (halts == before && rdtsc() - start < TICKS_TO_COME)
+		pause();
+	return halts != before;
+}
+
+/*
+ * One after the other; each comes once. One that comes right before a HLT, where only the turns
+ * that vCPUs take can bring it, does not end that: then the next one has to.
+ */
 static void test_rounds(enum task what, const char *name)
 {
+	unsigned int sent = 0;
+
 	print("nmi: %s\n", name);
 	task = what;
 	if (what == SPIN)
@@ -106,18 +121,19 @@ static void test_rounds(enum task what, const char *name)
 	let_pass();
 	nmis = 0;
 	for (unsigned int i = 1; i <= ROUNDS; i++) {
-		unsigned int before = halts;
+		unsigned int before = halts, tries = 0;
 
-		send_nmi();
-		if (!wait_until(&nmis, i)) {
-			test_failure("%s: NMI %u is lost", name, i);
-			return;
-		}
-		if (what != SPIN)
-			CHECK(wait_until(&halts, before + 1), "%s: it does not wake", name);
+		do {
+			send_nmi();
+			if (!wait_until(&nmis, ++sent)) {
+				test_failure("%s: NMI %u is lost", name, sent);
+				return;
+			}
+		} while (what != SPIN && !leaves_halt(before) && ++tries < TRIES);
+		CHECK(tries < TRIES, "%s: it does not wake", name);
 	}
 	let_pass();
-	CHECK_EQ(nmis, ROUNDS, name);
+	CHECK_EQ(nmis, sent, name);
 }
 
 /* One that comes while another is handled waits for the IRET; a third one is that same one. */
@@ -156,8 +172,9 @@ void test_main(void)
 	apic_send(OTHER_ID, VECTOR_PING);
 	CHECK(wait_until(&pings, 1), "no interrupt after the NMIs");
 	test_rounds(HALT_FOR_GOOD, "NMIs while it halts with interrupts off");
+	nmis = 0;
 	apic_send(OTHER_ID, APIC_ICR_OTHERS | APIC_ICR_NMI);
-	CHECK(wait_until(&nmis, ROUNDS + 1), "the NMI to all others is lost");
+	CHECK(wait_until(&nmis, 1), "the NMI to all others is lost");
 	test_rounds(SPIN, "NMIs while it spins again");
 	CHECK_EQ(nested, 0, "NMIs inside of an NMI's handler");
 }
