@@ -9,12 +9,14 @@ import os
 import pty
 import re
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -117,6 +119,11 @@ class Machine:
         return self.output()
 
 
+# Places of registers in the debugger stub's answer, in words of 64 bits.
+GDB_RSI, GDB_RDI, GDB_RSP, GDB_RIP = 4, 5, 7, 16
+
+LAPIC_ICR, LAPIC_SELF = 0x300, 0x44000
+
 OVMF = "/usr/share/OVMF/OVMF_CODE.fd"
 
 
@@ -166,8 +173,9 @@ class Qemu(Machine):
                     answer += part
                 answer = b""
 
-    def set_rsp(self, change: Callable[[int], int]) -> None:
-        """Give the first CPU another stack pointer, by QEMU's debugger stub: change(what it is)."""
+    @contextmanager
+    def _stopped(self) -> Iterator[Callable[[str], str]]:
+        """Stop the machine by QEMU's debugger stub. Gives a function that asks the stub."""
         with socket.socket(socket.AF_UNIX) as stub:
             stub.settimeout(20)
             stub.connect(str(self.folder / "gdb"))  # which stops the machine
@@ -186,12 +194,37 @@ class Qemu(Machine):
                 return answer()
 
             assert answer().startswith("T02")  # that it has stopped
-            start = 7 * 16  # behind RAX, RBX, RCX, RDX, RSI, RDI and RBP
-            registers = ask("g")
-            rsp = int.from_bytes(bytes.fromhex(registers[start : start + 16]), "little")
-            changed = change(rsp).to_bytes(8, "little").hex()
-            assert ask("G" + registers[:start] + changed + registers[start + 16 :]) == "OK"
+            yield ask
             assert ask("D") == "OK"  # and it goes on
+
+    def set_rsp(self, change: Callable[[int], int]) -> None:
+        """Give the first CPU another stack pointer: change(what it is)."""
+        with self._stopped() as ask:
+            registers = bytearray.fromhex(ask("g"))
+            rsp = struct.unpack_from("<Q", registers, 8 * GDB_RSP)[0]
+            struct.pack_into("<Q", registers, 8 * GDB_RSP, change(rsp))
+            assert ask("G" + registers.hex()) == "OK"
+
+    def raise_vector(self, vector: int) -> None:
+        """Have the first CPU send itself an interrupt, by one store of the hypervisor's, and go on."""
+
+        def find(command: list[str], pattern: str) -> int:
+            command += [str(BUILD / "tidepool.elf")]
+            text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            return int(re.search(pattern, text, re.MULTILINE).group(1), 16)
+
+        store = find(["objdump", "-d"], r"^(\w+):.*\tmov +%esi,\(%rdi\)$")
+        registers_at = find(["nm"], r"^(\w+) b registers$")  # the local APIC's
+        with self._stopped() as ask:
+            lapic = int.from_bytes(bytes.fromhex(ask(f"m{registers_at:x},8")), "little")
+            before = ask("g")
+            registers = bytearray.fromhex(before)
+            operands = [(GDB_RSI, LAPIC_SELF | vector), (GDB_RDI, lapic + LAPIC_ICR)]
+            for register, content in [*operands, (GDB_RIP, store)]:
+                struct.pack_into("<Q", registers, 8 * register, content)
+            assert ask("G" + registers.hex()) == "OK"
+            assert ask("s").startswith("T05")
+            assert ask("G" + before) == "OK"
 
 
 BOCHS_CONFIG = """\

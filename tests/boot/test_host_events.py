@@ -10,16 +10,18 @@ SPIN = Module(BUILD / "tests" / "guest" / "spin.elf", "spin kernel memory=16M --
 MACHINE_CHECK = "mce 0 1 0xb600000000000000 0x5 0x1234000 0"
 
 
-def test_nmi_and_machine_check() -> None:
-    """An NMI costs a line and nothing else; a machine check in the hypervisor ends it, explained."""
+def test_nmi_spurious_vector_and_machine_check() -> None:
+    """An NMI costs a line and nothing else, an interrupt that nobody asked for is counted; a machine check
+    in the hypervisor ends it, explained."""
     with Qemu([SPIN], cmdline="", cpus=1, limit=60) as machine:
         machine.expect(r"spin\| spin: 1")
         machine.tell_qemu("nmi")
         machine.expect(r"tidepool: CPU 0: NMI 1: at rip \w+, with a guest")
         machine.expect(r"spin\| TEST spin: Success")
         machine.expect(r"all guests have stopped")
+        machine.raise_vector(0x99)
         machine.tell_qemu("nmi")
-        machine.expect(r"tidepool: CPU 0: NMI 2: at rip \w+, idle")
+        machine.expect(r"tidepool: CPU 0: NMI 2: at rip \w+, idle; \d+ interrupts, 1 unexpected ones")
         machine.tell_qemu(MACHINE_CHECK)
         machine.expect(r"tidepool: PANIC: machine check")
         machine.expect(r"machine check: bank 1 status b6\w+ address 1234000")
