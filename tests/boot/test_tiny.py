@@ -193,3 +193,13 @@ def test_too_little_memory() -> None:
     """A machine with hardly any RAM gets a sentence, not a crash."""
     text = refusal(Qemu([tiny("spin")], memory=16, cpus=1, limit=60))
     assert re.search(r"tidepool: .*too little memory", text)
+
+
+def test_nmis_between_vcpus(machine_type: type[Machine]) -> None:
+    """In QEMU also with the vCPUs taking turns on a CPU. In Bochs the guest is alone: with two vCPUs on a
+    CPU, NMIs stay blocked there (docs/hardware.md)."""
+    for cpus in (1, 2) if machine_type is Qemu else (2,):
+        modules = [tiny("nmi", words="memory=16M vcpus=2")]
+        with machine_type(modules, cpus=cpus, limit=60) as machine:
+            output = machine.wait_end()
+        assert results(output) == {"nmi": "Success"}
