@@ -370,26 +370,6 @@ static void test_vector(void)
 	CHECK_EQ(pool_destroy(pool), 0, "destroy");
 }
 
-/* A call with a span, which hypercall() has no argument for. */
-static int64_t part(uint64_t op, uint64_t pool, const struct page_key *key, void *page,
-		    uint64_t span)
-{
-	struct call_regs regs = {
-		.rax = TIDEPOOL_CALL(op),
-		.rdi = pool,
-		.rsi = key->oid[0],
-		.rdx = key->oid[1],
-		.rcx = key->oid[2],
-		.r8 = key->index,
-		.r9 = (uint64_t)page / TIDEPOOL_PAGE_SIZE,
-		.r10 = span,
-		.rflags = RFLAGS_ONE,
-	};
-
-	hypercall_regs(&regs);
-	return (int64_t)regs.rax;
-}
-
 /* Words of pages: @word of the stored one, @at of the frame's. */
 static uint64_t words(uint64_t count, uint64_t word, uint64_t at)
 {
@@ -413,20 +393,20 @@ static void test_parts(void)
 	fill(page_in, 1);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		for (uint64_t op = TIDEPOOL_OP_READ; op <= TIDEPOOL_OP_XCHG; op++)
-			CHECK_EQ(part(op, pool, &key, page_in, bad[i]), -TIDEPOOL_EINVAL,
+			CHECK_EQ(page_call(op, pool, &key, page_in, bad[i]), -TIDEPOOL_EINVAL,
 				 "a span that leaves the page");
-	CHECK_EQ(part(TIDEPOOL_OP_READ, pool, &key, page_in, words(1, 0, 0)), -TIDEPOOL_ENOENT,
+	CHECK_EQ(page_call(TIDEPOOL_OP_READ, pool, &key, page_in, words(1, 0, 0)), -TIDEPOOL_ENOENT,
 		 "read of nothing");
-	CHECK_EQ(part(TIDEPOOL_OP_XCHG, pool, &key, page_in, words(1, 0, 0)), -TIDEPOOL_ENOENT,
+	CHECK_EQ(page_call(TIDEPOOL_OP_XCHG, pool, &key, page_in, words(1, 0, 0)), -TIDEPOOL_ENOENT,
 		 "exchange with nothing");
-	CHECK_EQ(part(TIDEPOOL_OP_WRITE, pool, &key, page_in, words(2, 10, 20)), 0, "write");
+	CHECK_EQ(page_call(TIDEPOOL_OP_WRITE, pool, &key, page_in, words(2, 10, 20)), 0, "write");
 	memset(page_out, 0xee, sizeof(page_out));
-	CHECK_EQ(part(TIDEPOOL_OP_READ, pool, &key, page_out, words(512, 0, 0)), 0,
+	CHECK_EQ(page_call(TIDEPOOL_OP_READ, pool, &key, page_out, words(512, 0, 0)), 0,
 		 "read of the whole page");
 	for (size_t i = 0; i < 512; i++)
 		CHECK(page_out[i] == (i == 10 || i == 11 ? page_in[i + 10] : 0),
 		      "word %lu of a page of which two were written: 0x%lx", i, page_out[i]);
-	CHECK_EQ(part(TIDEPOOL_OP_XCHG, pool, &key, page_out, words(1, 11, 0)), 0, "exchange");
+	CHECK_EQ(page_call(TIDEPOOL_OP_XCHG, pool, &key, page_out, words(1, 11, 0)), 0, "exchange");
 	CHECK(page_out[0] == page_in[21] && page_out[1] == 0, "exchange: the frame");
 	CHECK_EQ(page_get(pool, &key, page_out), 0, "get: reads have not taken the page away");
 	CHECK(page_out[10] == page_in[20] && page_out[11] == 0, "exchange: the page");

@@ -8,8 +8,6 @@
 #define WORDS	  (TIDEPOOL_HUGE_SIZE / 8)
 #define CALLS_MAX 40u /* of a put that replaces; far more than it takes */
 
-#define RFLAGS_ONE 0x002
-
 const char test_name[] = "huge";
 
 /* Two pages of the guest's RAM, above all that its kernel takes. */
@@ -34,20 +32,7 @@ static bool holds(uint64_t seed)
 
 static int64_t step(uint64_t op, uint64_t pool, uint64_t frame, uint64_t cookie)
 {
-	struct call_regs regs = {
-		.rax = TIDEPOOL_CALL(op),
-		.rdi = pool,
-		.rsi = key.oid[0],
-		.rdx = key.oid[1],
-		.rcx = key.oid[2],
-		.r8 = key.index,
-		.r9 = frame,
-		.r10 = cookie,
-		.rflags = RFLAGS_ONE,
-	};
-
-	hypercall_regs(&regs);
-	return (int64_t)regs.rax;
+	return page_call(op, pool, &key, (const void *)(frame * TIDEPOOL_PAGE_SIZE), cookie);
 }
 
 /* A whole operation, in as many calls as it takes. */

@@ -10,7 +10,6 @@
 #include "tests/unit/engine.h"
 
 #define CALLS_DEFAULT 3000u
-#define RFLAGS_ONE    0x002
 
 const char test_name[] = "model";
 
@@ -63,44 +62,30 @@ static int64_t flush_all(unsigned int client, uint64_t pool, const uint64_t oid[
 	return hypercall(TIDEPOOL_OP_FLUSH_OBJECT, pool, oid[0], oid[1], oid[2], 0, 0);
 }
 
-/* A step of an operation on 2 MiB: the cookie is an argument that hypercall() does not have. */
-static int64_t step(uint64_t op, uint64_t pool, const struct tmem_key *key, const void *page,
-		    uint64_t cookie)
-{
-	struct call_regs regs = {
-		.rax = TIDEPOOL_CALL(op),
-		.rdi = pool,
-		.rsi = key->oid[0],
-		.rdx = key->oid[1],
-		.rcx = key->oid[2],
-		.r8 = key->index,
-		.r9 = (uint64_t)page / TIDEPOOL_PAGE_SIZE,
-		.r10 = cookie,
-		.rflags = RFLAGS_ONE,
-	};
-
-	hypercall_regs(&regs);
-	return (int64_t)regs.rax;
-}
-
 static int64_t huge_put(unsigned int client, uint64_t pool, const struct tmem_key *key,
 			const void *page, uint64_t cookie)
 {
+	struct page_key copy = key_of(key);
+
 	(void)client;
-	return step(TIDEPOOL_OP_PUT_PAGE, pool, key, page, cookie);
+	return page_call(TIDEPOOL_OP_PUT_PAGE, pool, &copy, page, cookie);
 }
 
 static int64_t huge_get(unsigned int client, uint64_t pool, const struct tmem_key *key, void *page,
 			uint64_t cookie)
 {
+	struct page_key copy = key_of(key);
+
 	(void)client;
-	return step(TIDEPOOL_OP_GET_PAGE, pool, key, page, cookie);
+	return page_call(TIDEPOOL_OP_GET_PAGE, pool, &copy, page, cookie);
 }
 
 static int64_t huge_flush(unsigned int client, uint64_t pool, const struct tmem_key *key)
 {
+	struct page_key copy = key_of(key);
+
 	(void)client;
-	return step(TIDEPOOL_OP_FLUSH_PAGE, pool, key, NULL, 0);
+	return page_call(TIDEPOOL_OP_FLUSH_PAGE, pool, &copy, NULL, 0);
 }
 
 static void fail(const char *what, int64_t value)

@@ -15,8 +15,6 @@
 #define PERSISTENT (TIDEPOOL_POOL_VERSION | TIDEPOOL_POOL_PERSISTENT)
 #define WAIT_TICKS 60000000000ull /* for the other guests, which start when they can */
 
-#define RFLAGS_ONE 0x002
-
 const char test_name[] = "saved";
 
 static uint64_t page[TIDEPOOL_PAGE_SIZE / 8] __attribute__((aligned(4096)));
@@ -24,22 +22,16 @@ static uint64_t *const huge = (uint64_t *)0x800000; /* above all that the kernel
 
 static int64_t huge_do(uint64_t op)
 {
-	struct call_regs regs;
+	const struct page_key key = {{0, 0, 0}, 0};
 	uint64_t cookie = 0;
+	int64_t ret;
 
 	do {
-		regs = (struct call_regs){
-			.rax = TIDEPOOL_CALL(op),
-			.rdi = 2,
-			.r9 = (uint64_t)huge / TIDEPOOL_PAGE_SIZE,
-			.r10 = cookie,
-			.rflags = RFLAGS_ONE,
-		};
-		hypercall_regs(&regs);
-		if ((int64_t)regs.rax > 0)
-			cookie = regs.rax;
-	} while ((int64_t)regs.rax > 0 || (int64_t)regs.rax == -TIDEPOOL_EAGAIN);
-	return (int64_t)regs.rax;
+		ret = page_call(op, 2, &key, huge, cookie);
+		if (ret > 0)
+			cookie = (uint64_t)ret;
+	} while (ret > 0 || ret == -TIDEPOOL_EAGAIN);
+	return ret;
 }
 
 static void source(void)

@@ -11,32 +11,12 @@
 #define ROUNDS 3u
 #define PART   TIDEPOOL_SPAN(16, 1000, 2000)
 
-#define RFLAGS_ONE 0x002
-
 const char test_name[] = "scrub";
 
 #define WORDS (TIDEPOOL_PAGE_SIZE / 8)
 
 static uint64_t page[WORDS] __attribute__((aligned(4096)));
 static uint64_t own; /* its byte, eight times */
-
-static int64_t page_write(uint64_t pool, const struct page_key *key)
-{
-	struct call_regs regs = {
-		.rax = TIDEPOOL_CALL(TIDEPOOL_OP_WRITE),
-		.rdi = pool,
-		.rsi = key->oid[0],
-		.rdx = key->oid[1],
-		.rcx = key->oid[2],
-		.r8 = key->index,
-		.r9 = (uint64_t)page / TIDEPOOL_PAGE_SIZE,
-		.r10 = PART,
-		.rflags = RFLAGS_ONE,
-	};
-
-	hypercall_regs(&regs);
-	return (int64_t)regs.rax;
-}
 
 /* A page that is not filled: it takes a frame. */
 static void page_fill(uint64_t number)
@@ -62,7 +42,8 @@ static void put_all(uint64_t pool)
 		int64_t err;
 
 		page_fill(key.index);
-		err = key.index % 3 ? page_put(pool, &key, page) : page_write(pool, &key);
+		err = key.index % 3 ? page_put(pool, &key, page)
+				    : page_call(TIDEPOOL_OP_WRITE, pool, &key, page, PART);
 		CHECK(err == 0 || err == -TIDEPOOL_ENOMEM || err == -TIDEPOOL_ENOSPC, "put: %ld",
 		      err);
 	}

@@ -71,11 +71,26 @@ int64_t hypercall(uint64_t op, uint64_t rdi, uint64_t rsi, uint64_t rdx, uint64_
 	return (int64_t)regs.rax;
 }
 
-/* A call on a page: @page, when there is one, by its frame number. */
+int64_t page_call(uint64_t op, uint64_t pool, const struct page_key *key, const void *page,
+		  uint64_t r10)
+{
+	struct call_regs regs = {.rax = TIDEPOOL_CALL(op),
+				 .rdi = pool,
+				 .rsi = key->oid[0],
+				 .rdx = key->oid[1],
+				 .rcx = key->oid[2],
+				 .r8 = key->index,
+				 .r9 = (uint64_t)page / TIDEPOOL_PAGE_SIZE,
+				 .r10 = r10,
+				 .rflags = read_flags()};
+
+	hypercall_regs(&regs);
+	return (int64_t)regs.rax;
+}
+
 static int64_t key_call(uint64_t op, uint64_t pool, const struct page_key *key, const void *page)
 {
-	return hypercall(op, pool, key->oid[0], key->oid[1], key->oid[2], key->index,
-			 (uint64_t)page / TIDEPOOL_PAGE_SIZE);
+	return page_call(op, pool, key, page, 0);
 }
 
 int64_t pool_new(uint64_t flags)

@@ -38,6 +38,13 @@ void hypercall_regs(struct call_regs *regs);
 int64_t hypercall(uint64_t op, uint64_t rdi, uint64_t rsi, uint64_t rdx, uint64_t rcx, uint64_t r8,
 		  uint64_t r9);
 
+/*
+ * page_call - a call on a page, with an argument in R10 behind the frame: a span or a cookie
+ * @page: in it, or to it; NULL: frame 0
+ */
+int64_t page_call(uint64_t op, uint64_t pool, const struct page_key *key, const void *page,
+		  uint64_t r10);
+
 /* The operations. Pages are 4 KiB-aligned; repeated calls (EAGAIN) are made inside. */
 int64_t pool_new(uint64_t flags);
 int64_t pool_destroy(uint64_t pool);
