@@ -14,7 +14,8 @@
 #include "core/words.h"
 
 #define SENTENCE_MAX 320
-#define WORD_SHOWN   64 /* characters of a word that a sentence repeats */
+#define LIST_MAX     256 /* of the words that a kernel line may have */
+#define WORD_SHOWN   64	 /* characters of a word that a sentence repeats */
 #define NAME_SHOWN   32
 
 #define TEXT(x)	 #x
@@ -185,20 +186,31 @@ static bool option_accepts(const struct option *option, struct word word, uint64
 	       *value <= option->max && *value % option->step == 0;
 }
 
+/* What a word of a kernel line may be, for the sentence about one that is something else. */
+static void options_list(char *text, size_t size)
+{
+	size_t at = 0;
+
+	for (unsigned int i = 0; i < OPTION_COUNT && at < size; i++)
+		at += (size_t)format(text + at, size - at, "%s, ", options[i].prefix);
+	if (at < size)
+		format(text + at, size - at,
+		       "dedup=, shared=, or -- and the kernel's command line");
+}
+
 /* Reads the words between "kernel" and "--". Returns false if one of them was at fault. */
 static bool parse_options(struct parser *parser, struct line *line, struct guest_config *guest,
 			  uint64_t values[OPTION_COUNT])
 {
 	bool given[OPTION_COUNT] = {false};
 	bool good = true;
+	char list[LIST_MAX];
 
+	options_list(list, sizeof(list));
 	for (;;) {
 		struct word word = word_next(&line->rest);
 		const char *complaint = "expected ";
-		const char *expected =
-			"memory=, vcpus=, cpus=, weight=, tmem=, "
-			"tmem_reserve=, tmem_weight=, dedup=, compress=, shared=, on_reset=, "
-			"on_crash=, manager, testdev, or -- and the kernel's command line";
+		const char *expected = list;
 		bool accepted = false;
 		struct word text;
 

@@ -43,6 +43,12 @@ static void begin(void)
 	sentence_count = 0;
 }
 
+/* What a kernel line may have. */
+#define OPTIONS                                                                                    \
+	"memory=, vcpus=, cpus=, weight=, tmem=, tmem_reserve=, tmem_weight=, compress=, "         \
+	"on_reset=, on_crash=, manager, testdev, dedup=, shared=, or -- and the kernel's "         \
+	"command line"
+
 static struct boot_module *module(const char *words)
 {
 	struct boot_module *added = &boot.modules[boot.module_count++];
@@ -238,20 +244,9 @@ static void test_sentences(void **state)
 		     "module 1: no words; expected a guest's name and kernel, initrd or disk");
 	assert_fault("web", "module 1 (web): no kind; expected kernel, initrd or disk");
 	assert_fault("web kernl", "module 1 (web): \"kernl\": expected kernel, initrd or disk");
-	assert_fault(
-		"web kernel quiet",
-		"module 1 (web): \"quiet\": expected memory=, vcpus=, cpus=, weight=, tmem=, "
-		"tmem_reserve=, tmem_weight=, dedup=, compress=, shared=, on_reset=, on_crash=, manager, testdev, or -- and "
-		"the kernel's command line");
-	assert_fault(
-		"web kernel memory",
-		"module 1 (web): \"memory\": expected memory=, vcpus=, cpus=, "
-		"weight=, tmem=, tmem_reserve=, tmem_weight=, dedup=, compress=, shared=, on_reset=, on_crash=, manager, testdev, or -- and the "
-		"kernel's command line");
-	assert_fault(
-		"web kernel testdev=1",
-		"module 1 (web): \"testdev=1\": expected memory=, vcpus=, cpus=, weight=, tmem=, "
-		"tmem_reserve=, tmem_weight=, dedup=, compress=, shared=, on_reset=, on_crash=, manager, testdev, or -- and the kernel's command line");
+	assert_fault("web kernel quiet", "module 1 (web): \"quiet\": expected " OPTIONS);
+	assert_fault("web kernel memory", "module 1 (web): \"memory\": expected " OPTIONS);
+	assert_fault("web kernel testdev=1", "module 1 (web): \"testdev=1\": expected " OPTIONS);
 	assert_fault("web kernel testdev testdev",
 		     "module 1 (web): \"testdev\": given twice; expected it once a line");
 	assert_fault("web kernel compress=yes",
