@@ -208,10 +208,10 @@ int64_t tmem_pool_destroy(struct tmem_client *client, uint64_t pool);
  *	  it): a mixture of what was there during the call is stored. One whose 32-bit words are all
  *	  alike costs no frame.
  *
- * At the cap the client's own ephemeral pages make room, least recently put first. When the host
- * has no more, it is those of whoever is furthest above its reserve, for its weight; a persistent
- * page, once its owner has no ephemeral ones, takes from anybody above its reserve. Where there is
- * nothing to take the put is refused.
+ * At the cap the client's own ephemeral pages make room, in the order of tmem/order.h. When the
+ * host has no more, it is those of whoever is furthest above its reserve, for its weight; a
+ * persistent page, once its owner has no ephemeral ones, takes from anybody above its reserve.
+ * Where there is nothing to take the put is refused.
  *
  * Returns 0, -TIDEPOOL_ENODEV, -TIDEPOOL_EPERM (as all that change a shared pool: only a grant to
  * read), -TIDEPOOL_ENOMEM (refused; the key held nothing), -TIDEPOOL_EFROZEN (likewise), or
