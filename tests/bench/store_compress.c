@@ -15,6 +15,8 @@
 #define PAGE	  TMEM_PAGE_SIZE
 #define PAGES_MAX 65536u
 #define PAIRS	  200u
+#define GET_ALLS  1000u
+#define ROUNDS	  5u
 #define CHURN	  4u /* how often each page is replaced on average */
 
 static struct tmem_client *client;
@@ -58,6 +60,42 @@ static void get_compressed(uint64_t n)
 	struct tmem_key name = key_of(scattered(n));
 
 	must(tmem_get(client, pool, &name, host_target(n)), 0, "get");
+}
+
+/* The longest call of all: all-or-nothing, of compressed pages. */
+static void get_all(uint64_t n)
+{
+	struct tmem_get gets[TMEM_GET_ALL_MAX];
+	uint64_t i;
+
+	for (i = 0; i < TMEM_GET_ALL_MAX; i++)
+		gets[i] = (struct tmem_get){
+			.pool = pool,
+			.key = key_of(scattered(n * TMEM_GET_ALL_MAX + i)),
+			.page = host_target(n * TMEM_GET_ALL_MAX + i),
+		};
+	must(tmem_get_all(client, gets, TMEM_GET_ALL_MAX), 0, "get of all");
+}
+
+/* As the steps of store_bounds.c: of each call the fastest of some rounds, of all the slowest. */
+static void get_all_longest(void)
+{
+	static double times[GET_ALLS];
+	unsigned int round, i;
+	double worst = 0;
+
+	for (round = 0; round < ROUNDS; round++)
+		for (i = 0; i < GET_ALLS; i++) {
+			uint64_t start = clock_now();
+			double time;
+
+			get_all(i);
+			time = (double)(clock_now() - start);
+			times[i] = round == 0 || time < times[i] ? time : times[i];
+		}
+	for (i = 0; i < GET_ALLS; i++)
+		worst = times[i] > worst ? times[i] : worst;
+	clock_print("store_step_get_all_compressed", clock_ns(worst) / 1000, "us");
 }
 
 static void decompress_alone(uint64_t n)
@@ -152,6 +190,7 @@ void store_compress(void)
 		clock_print("store_get_compressed", result.ratio, "x LZ4's decompression");
 	fprintf(stderr, "# get_compressed %.2f..%.2f, %.0f ns\n", result.low, result.high,
 		result.ns);
+	get_all_longest();
 	churned("store_compressed_bytes_churned");
 	client_destroy(client);
 	free(blob_at);
