@@ -69,6 +69,9 @@ uint64_t tmem_content_scan(const void *src)
 	/* Most pages end here: few that are not filled have both ends alike. */
 	if (first >> FILL_SHIFT != (uint32_t)first || word[WORDS - 1] != first)
 		return 0;
+	/* More lines are asked for at once than the comparison has under way by itself. */
+	for (i = CACHE_LINE; i < TMEM_PAGE_SIZE - CACHE_LINE; i += CACHE_LINE)
+		__builtin_prefetch((const char *)src + i);
 	for (i = 0; i < WORDS; i += WORDS_A_RUN) {
 		for (j = 0; j < WORDS_A_RUN; j++)
 			differs |= word[i + j] ^ first;
