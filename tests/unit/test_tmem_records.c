@@ -68,7 +68,7 @@ static void test_refused_at_each_record(void **state)
 	uint64_t before;
 
 	(void)state;
-	for (before = 0; before < 8; before++)
+	for (before = 0; before < 32; before++)
 		refused_after(before);
 }
 
