@@ -100,6 +100,26 @@ bool tmem_compress_one(struct tmem_client *client, struct tmem_lane *held, void 
 /* ---- frames of blobs --------------------------------------------------------------------------
  */
 
+bool tmem_compress_move(struct tmem_client *client, struct tmem_page *page, uint32_t number,
+			void **spare, void **freed)
+{
+	unsigned char buffer[TMEM_GRAIN_MAX];
+	uint64_t name = tmem_content_blob(page), moved;
+	const void *blob;
+	uint32_t size;
+
+	blob = tmem_grain_open(name, buffer, &size);
+	if (blob != buffer)
+		__builtin_memcpy(buffer, blob, size);
+	tmem_grain_close(name, blob);
+	moved = tmem_grain_add(client, number, buffer, size, spare);
+	if (!moved)
+		return false;
+	tmem_content_pack(page, moved);
+	*freed = tmem_grain_remove(client, name);
+	return true;
+}
+
 /*
  * Move the blob of a page out of a sealed frame. Returns whether it went. @freed: the frame that
  * this made free, or NULL. Context: client lock held, and @held's.
@@ -107,27 +127,15 @@ bool tmem_compress_one(struct tmem_client *client, struct tmem_lane *held, void 
 static bool blob_move(struct tmem_client *client, struct tmem_lane *held, uint32_t number,
 		      void **spare, void **freed)
 {
-	unsigned char buffer[TMEM_GRAIN_MAX];
 	struct tmem_page *page = tmem_cell_at(number);
 	/* The page cannot end while the client is locked: it has a blob. */
 	uint32_t home = __atomic_load_n(&page->home, __ATOMIC_RELAXED);
 	struct tmem_lane *lane = tmem_home_shard(home)->lane;
-	uint64_t name, moved;
-	const void *blob;
-	uint32_t size;
+	bool moved;
 
 	if (lane != held && !tmem_lock_try(&lane->lock))
 		return false;
-	name = tmem_content_blob(page);
-	blob = tmem_grain_open(name, buffer, &size);
-	if (blob != buffer)
-		__builtin_memcpy(buffer, blob, size);
-	tmem_grain_close(name, blob);
-	moved = tmem_grain_add(client, number, buffer, size, spare);
-	if (moved) {
-		tmem_content_pack(page, moved);
-		*freed = tmem_grain_remove(client, name);
-	}
+	moved = tmem_compress_move(client, page, number, spare, freed);
 	if (lane != held)
 		tmem_lock_release(&lane->lock);
 	return moved;

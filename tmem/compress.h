@@ -11,9 +11,11 @@
 #define TMEM_COMPRESS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct tmem_client;
 struct tmem_lane;
+struct tmem_page;
 
 /*
  * tmem_compress_one - compress a page of a client, of the lane that is held if one waits there
@@ -33,5 +35,15 @@ bool tmem_compress_one(struct tmem_client *client, struct tmem_lane *held, void 
  * Context: the client's lock not held.
  */
 bool tmem_compress_squeeze(struct tmem_client *client, struct tmem_lane *held, void **frame);
+
+/*
+ * tmem_compress_move - store a page's blob anew, elsewhere if it is in a frame that gets none
+ * @spare: as tmem_grain_add()'s
+ * @freed: set, when it was, to the frame that this made free, still charged, or to NULL
+ *
+ * Returns whether there was room. Context: the page's lane and its client locked.
+ */
+bool tmem_compress_move(struct tmem_client *client, struct tmem_page *page, uint32_t number,
+			void **spare, void **freed);
 
 #endif

@@ -96,6 +96,25 @@ void *tmem_content_modify(struct tmem_page *page);
 /* tmem_content_release - take the data away from a page: what it was in is in @remains then */
 void tmem_content_release(struct tmem_page *page, struct tmem_remains *remains);
 
+/* Whether any of a page's data is in a block that is to be emptied: tmem/compact.h. */
+bool tmem_content_is_sealed(const struct tmem_page *page);
+
+/*
+ * tmem_content_exchange - copy the data of tmem_content_raw()'s page to another frame
+ * @frame: of any content; the page's then, for the same charge
+ *
+ * Returns the frame that the page had, or NULL: an equal page has come, and nothing has changed.
+ */
+void *tmem_content_exchange(struct tmem_page *page, void *frame);
+
+/*
+ * tmem_content_part - take a page away from those that it shares its frame with
+ *
+ * Its data goes where that of an equal page is already, or where the next one will find it. Returns
+ * whether there was memory for it. As to the order and other pages: see tmem_content_write().
+ */
+bool tmem_content_part(struct tmem_page *page);
+
 /* Bring near what tmem_content_read() will need first. */
 void tmem_content_expect(const struct tmem_page *page);
 

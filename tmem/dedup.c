@@ -338,7 +338,10 @@ static void table_grow(struct tmem_client *client, uint32_t mark)
 
 /* ---- finding --------------------------------------------------------------------------------- */
 
-/* The @skip-th slot with the mark and less than @refs references, counted down; NULL: none. */
+/*
+ * The @skip-th slot with the mark and less than @refs references, counted down; NULL: none. What is
+ * in a block that is to be emptied gets no more pages.
+ */
 static uint64_t *slot_match(struct place *place, unsigned int refs, unsigned int *skip)
 {
 	unsigned int b, i;
@@ -348,7 +351,7 @@ static uint64_t *slot_match(struct place *place, unsigned int refs, unsigned int
 			uint64_t *slot = &place->buckets[b]->slots[i];
 
 			if (*slot && slot_tag(*slot) == place->tags[b] && slot_refs(*slot) < refs &&
-			    (*skip)-- == 0)
+			    !tmem_frame_is_sealed(slot_frame(*slot)) && (*skip)-- == 0)
 				return slot;
 		}
 	}

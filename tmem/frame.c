@@ -9,15 +9,17 @@
 #define FRAMES	     (TMEM_BLOCK_SIZE / TMEM_PAGE_SIZE) /* the header's frame included */
 #define WORD_BITS    64u
 #define BITMAP_WORDS (FRAMES / WORD_BITS)
+#define SEAL_LOOKS   64u /* at blocks, for the emptiest */
 
 /* The first frame of a block. */
 struct block {
-	struct tmem_link link;	    /* into partial or empty; in neither when nothing is free */
-	enum tmem_frame_use use;    /* what its frames are taken for */
-	uint32_t free;		    /* set bits of the map */
-	uint32_t number;	    /* in tmem_frame_table; 0: none yet */
+	struct tmem_link link;	 /* into partial, empty or sealed; in none when nothing is free */
+	struct tmem_link all;	 /* into frames.all */
+	bool sealed;		 /* no frame is taken from it; also read without the lock */
+	enum tmem_frame_use use; /* what its frames are taken for */
+	uint32_t free;		 /* set bits of the map */
+	uint32_t number;	 /* in tmem_frame_table; 0: none yet */
 	uint64_t map[BITMAP_WORDS]; /* bit n: frame n is free; bit 0 is never set */
-	uint32_t owners[FRAMES];    /* tmem_frame_owner_set() */
 	uint8_t holds[FRAMES];	    /* clients that hold the frame, beside the first; atomic */
 };
 
@@ -27,6 +29,10 @@ static struct {
 	struct tmem_lock lock; /* protects all below and the headers; the innermost lock */
 	struct tmem_list partial[TMEM_FRAME_USES]; /* some frames free, some not */
 	struct tmem_list empty;			   /* all frames free */
+	struct tmem_list sealed;		   /* to be emptied */
+	struct tmem_list all;			   /* these, and those with nothing free */
+	struct tmem_link *hand;			   /* the block in all that is looked at next */
+	uint64_t nr_sealed;			   /* also read without the lock */
 	uint64_t nr_empty;
 	uint64_t nr_blocks;
 	uint64_t nr_free;     /* never less than promised */
@@ -111,6 +117,7 @@ static void block_init(struct block *block)
 	block->map[0] &= ~1ull;
 	block->free = TMEM_FRAMES_PER_BLOCK;
 	block->number = 0;
+	block->sealed = false;
 	__builtin_memset(block->holds, 0, sizeof(block->holds));
 }
 
@@ -161,6 +168,7 @@ bool tmem_frame_fetch(void)
 	if (!frames.base)
 		frames.base = (char *)block;
 	empty_push(block);
+	tmem_list_push(&frames.all, &block->all);
 	frames.nr_blocks++;
 	frames.nr_free += TMEM_FRAMES_PER_BLOCK;
 	surplus_update();
@@ -173,6 +181,10 @@ int tmem_frame_init(void)
 	frames.partial[TMEM_FRAME_PAGE].first = NULL;
 	frames.partial[TMEM_FRAME_METADATA].first = NULL;
 	frames.empty.first = NULL;
+	frames.sealed.first = NULL;
+	frames.all.first = NULL;
+	frames.hand = NULL;
+	frames.nr_sealed = 0;
 	frames.nr_empty = 0;
 	frames.nr_blocks = 0;
 	frames.nr_free = 0;
@@ -188,8 +200,19 @@ int tmem_frame_init(void)
 	return tmem_frame_fetch() ? 0 : -TIDEPOOL_ENOMEM;
 }
 
+/* Forget a block that is in no list but that of all. Context: frames.lock held. */
+static void block_forget(struct block *block)
+{
+	if (frames.hand == &block->all)
+		frames.hand = block->all.next;
+	tmem_list_remove(&block->all);
+	number_give(block);
+	frames.nr_blocks--;
+}
+
 void tmem_frame_exit(void)
 {
+	tmem_frame_unseal();
 	while (frames.empty.first)
 		tmem_store.host.block_free(empty_pop());
 	if (frames.table_block)
@@ -267,16 +290,6 @@ static uint64_t number_of(const void *frame)
 	return (uintptr_t)frame % TMEM_BLOCK_SIZE / TMEM_PAGE_SIZE;
 }
 
-void tmem_frame_owner_set(void *frame, uint32_t owner)
-{
-	block_of(frame)->owners[number_of(frame)] = owner;
-}
-
-uint32_t tmem_frame_owner(const void *frame)
-{
-	return block_of(frame)->owners[number_of(frame)];
-}
-
 uint32_t tmem_frame_number(const void *frame)
 {
 	return (uint32_t)(((const char *)frame - frames.base) / TMEM_PAGE_SIZE);
@@ -327,13 +340,141 @@ uint64_t tmem_frame_holds(void)
 	return __atomic_load_n(&frames.nr_holds, __ATOMIC_RELAXED);
 }
 
-void tmem_frame_free(void *frame, bool promise)
+/* ---- emptying blocks ------------------------------------------------------------------------- */
+
+static void seal(struct block *block)
 {
-	struct block *block = block_of(frame);
-	uint64_t n = number_of(frame);
+	if (block->free > 0)
+		tmem_list_remove(&block->link);
+	if (block->free == TMEM_FRAMES_PER_BLOCK)
+		frames.nr_empty--;
+	frames.nr_free -= block->free;
+	tmem_list_push(&frames.sealed, &block->link);
+	__atomic_store_n(&block->sealed, true, __ATOMIC_RELAXED);
+	__atomic_store_n(&frames.nr_sealed, frames.nr_sealed + 1, __ATOMIC_RELAXED);
+}
+
+static void unseal(struct block *block)
+{
+	__atomic_store_n(&frames.nr_sealed, frames.nr_sealed - 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&block->sealed, false, __ATOMIC_RELAXED);
+	tmem_list_remove(&block->link);
+	frames.nr_free += block->free;
+	if (block->free == TMEM_FRAMES_PER_BLOCK)
+		empty_push(block);
+	else if (block->free > 0)
+		tmem_list_push(&frames.partial[block->use], &block->link);
+}
+
+/*
+ * Whether a block may be emptied: what is promised does not need its free frames, and there is no
+ * metadata in it, which cannot move. Whoever has a number has had some.
+ */
+static bool may_seal(const struct block *block)
+{
+	if (block->sealed || frames.nr_free - block->free < frames.nr_promised)
+		return false;
+	return block->free == TMEM_FRAMES_PER_BLOCK ||
+	       (block->use == TMEM_FRAME_PAGE && !block->number);
+}
+
+/* The block with most frames free of those that are looked at this time, or NULL. */
+static struct block *block_choose(void)
+{
+	struct block *best = NULL;
+	unsigned int looks;
+
+	for (looks = 0; looks < SEAL_LOOKS && looks < frames.nr_blocks; looks++) {
+		struct tmem_link *link = frames.hand ? frames.hand : frames.all.first;
+		struct block *block = tmem_list_entry(link, struct block, all);
+
+		frames.hand = link->next;
+		if (may_seal(block) && (!best || block->free > best->free))
+			best = block;
+	}
+	return best;
+}
+
+bool tmem_frame_seal(void)
+{
+	struct block *block;
 
 	tmem_lock_acquire(&frames.lock);
-	block->map[n / WORD_BITS] |= 1ull << (n % WORD_BITS);
+	block = block_choose();
+	if (block)
+		seal(block);
+	surplus_update();
+	tmem_lock_release(&frames.lock);
+	return block;
+}
+
+void tmem_frame_unseal(void)
+{
+	tmem_lock_acquire(&frames.lock);
+	while (frames.sealed.first)
+		unseal(tmem_list_entry(frames.sealed.first, struct block, link));
+	surplus_update();
+	tmem_lock_release(&frames.lock);
+}
+
+bool tmem_frame_hand_back(void)
+{
+	struct block *block = NULL;
+	struct tmem_link *link;
+
+	tmem_lock_acquire(&frames.lock);
+	for (link = frames.sealed.first; link; link = link->next) {
+		block = tmem_list_entry(link, struct block, link);
+		if (block->free == TMEM_FRAMES_PER_BLOCK)
+			break;
+	}
+	if (link) {
+		unseal(block);
+		tmem_list_remove(&block->link);
+		frames.nr_empty--;
+		frames.nr_free -= TMEM_FRAMES_PER_BLOCK;
+		block_forget(block);
+	}
+	tmem_lock_release(&frames.lock);
+	if (link)
+		tmem_store.host.block_free(block);
+	return link;
+}
+
+uint64_t tmem_frame_sealed(void)
+{
+	return __atomic_load_n(&frames.nr_sealed, __ATOMIC_RELAXED);
+}
+
+bool tmem_frame_is_sealed(const void *frame)
+{
+	return tmem_frame_sealed() > 0 &&
+	       __atomic_load_n(&block_of(frame)->sealed, __ATOMIC_RELAXED);
+}
+
+void *tmem_frame_at_hand(void)
+{
+	void *frame;
+
+	tmem_lock_acquire(&frames.lock);
+	frame = frame_take(TMEM_FRAME_PAGE, TMEM_FRAME_PAGE, false);
+	if (!frame)
+		frame = frame_take(TMEM_FRAME_PAGE, TMEM_FRAME_METADATA, false);
+	tmem_lock_release(&frames.lock);
+	return frame;
+}
+
+/* A frame of a sealed block is free to nobody; what is promised goes before. */
+static void sealed_free(struct block *block, bool promise)
+{
+	block->free++;
+	if (promise && frames.nr_free == frames.nr_promised)
+		unseal(block);
+	frames.nr_promised += promise;
+}
+
+static void block_give(struct block *block, bool promise)
+{
 	frames.nr_free++;
 	frames.nr_promised += promise;
 	if (block->free++ == 0)
@@ -342,16 +483,30 @@ void tmem_frame_free(void *frame, bool promise)
 		tmem_list_remove(&block->link);
 		empty_push(block);
 	}
+}
+
+void tmem_frame_free(void *frame, bool promise)
+{
+	struct block *block = block_of(frame);
+	uint64_t n = number_of(frame);
+
+	tmem_lock_acquire(&frames.lock);
+	block->map[n / WORD_BITS] |= 1ull << (n % WORD_BITS);
+	if (block->sealed)
+		sealed_free(block, promise);
+	else
+		block_give(block, promise);
 	surplus_update();
 	tmem_lock_release(&frames.lock);
 }
 
 bool tmem_frame_convert(const void *frame)
 {
+	struct block *block = block_of(frame);
 	bool done;
 
 	tmem_lock_acquire(&frames.lock);
-	done = number_take(block_of(frame));
+	done = !block->sealed && number_take(block);
 	tmem_lock_release(&frames.lock);
 	return done;
 }
@@ -397,8 +552,7 @@ void tmem_frame_trim(void)
 	tmem_lock_acquire(&frames.lock);
 	if (frames.surplus) {
 		block = empty_pop();
-		number_give(block);
-		frames.nr_blocks--;
+		block_forget(block);
 		frames.nr_free -= TMEM_FRAMES_PER_BLOCK;
 		surplus_update();
 	}

@@ -96,11 +96,27 @@ uint32_t tmem_frame_number(const void *frame);
 void *tmem_frame_at(uint32_t number);
 
 /*
- * A word for each frame, for whoever has it: who uses the frame, to be found from its address.
- * It has any value when the frame is taken. Context: as the user of the frame arranges.
+ * tmem_frame_seal - choose a block that is to be emptied: tmem/compact.h
+ *
+ * No frame is taken from it any more; those that are in use go as their users free them. Of the
+ * blocks that are looked at it has most frames free. Returns whether there was one.
  */
-void tmem_frame_owner_set(void *frame, uint32_t owner);
-uint32_t tmem_frame_owner(const void *frame);
+bool tmem_frame_seal(void);
+
+/* Use the sealed blocks again. What is promised ends it, too, for a block whose frames it needs. */
+void tmem_frame_unseal(void);
+
+/* Hand a sealed block back to the host that is empty. Returns whether one was. No lock held. */
+bool tmem_frame_hand_back(void);
+
+/* How many blocks are sealed. */
+uint64_t tmem_frame_sealed(void);
+
+/* Whether a frame is in such a block. A hint: it may be sealed, or not any more, meanwhile. */
+bool tmem_frame_is_sealed(const void *frame);
+
+/* Take a free frame, which nobody is promised, for a page; not charged. Returns it or NULL. */
+void *tmem_frame_at_hand(void);
 
 /*
  * Where blocks are whose frames hold cells, by the number that each got for it. A cell is known by

@@ -155,7 +155,8 @@ static struct grain_frame *find_fit(const struct tmem_grains *grains, uint32_t s
 			struct grain_frame *frame = tmem_list_entry(link, struct grain_frame, link);
 			uint32_t room = room_of(frame);
 
-			if (frame == but || room < size || room >= best_room)
+			if (frame == but || room < size || room >= best_room ||
+			    tmem_frame_is_sealed(frame))
 				continue;
 			best = frame;
 			best_room = room;
@@ -178,7 +179,7 @@ static struct grain_frame *find_below(const struct tmem_grains *grains, uint32_t
 			struct grain_frame *frame = tmem_list_entry(link, struct grain_frame, link);
 			uint32_t room = room_of(frame);
 
-			if (room >= size || room <= best_room)
+			if (room >= size || room <= best_room || tmem_frame_is_sealed(frame))
 				continue;
 			best = frame;
 			best_room = room;
@@ -436,6 +437,20 @@ void tmem_grain_close(uint64_t name, const void *blob)
 
 	if (FRAME_OF((uintptr_t)blob) == (uintptr_t)frame)
 		tmem_lock_release(&frame->lock);
+}
+
+bool tmem_grain_is_sealed(uint64_t name)
+{
+	struct grain_frame *frame = frame_of(name);
+	uint64_t next = 0;
+
+	if (tmem_frame_is_sealed(frame))
+		return true;
+	tmem_lock_acquire(&frame->lock);
+	if (slot_of(name)->split)
+		next = next_of(frame, slot_of(name));
+	tmem_lock_release(&frame->lock);
+	return next && tmem_frame_is_sealed(frame_of(next));
 }
 
 /* ---- emptying frames --------------------------------------------------------------------------

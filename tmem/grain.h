@@ -78,6 +78,9 @@ void tmem_grain_prefetch(uint64_t name);
 const void *tmem_grain_open(uint64_t name, void *buffer, uint32_t *size);
 void tmem_grain_close(uint64_t name, const void *blob);
 
+/* Whether a piece of a blob is in a block that is to be emptied. Context: as tmem_grain_open(). */
+bool tmem_grain_is_sealed(uint64_t name);
+
 /*
  * tmem_grain_seal - see to it that a frame gets no more blobs, so that it can be emptied
  *

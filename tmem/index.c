@@ -198,6 +198,18 @@ uint32_t tmem_index_find_object(const struct tmem_shard *shard, uint64_t hash,
 	return find(shard, hash, oid, NULL);
 }
 
+uint32_t tmem_index_nth(const struct tmem_shard *shard, uint64_t bucket, unsigned int n)
+{
+	const struct line *line;
+	unsigned int i;
+
+	for (line = bucket_at(shard, bucket); line; line = line_next(line))
+		for (i = 0; i < LINE_SLOTS; i++)
+			if (line->cells[i] && n-- == 0)
+				return line->cells[i];
+	return 0;
+}
+
 /* A free slot of a line, or LINE_SLOTS. One that nobody has left is as good as one that somebody
  * has. */
 static unsigned int line_free(const struct line *line)

@@ -70,6 +70,14 @@ void tmem_index_grow(struct tmem_shard *shard);
 /* Bring the bucket of a hash near. */
 void tmem_index_expect(const struct tmem_shard *shard, uint64_t hash);
 
+/*
+ * tmem_index_nth - walk a bucket
+ * @bucket: below shard->buckets
+ *
+ * Returns record @n of it, a page's cell or an object's, or 0 behind the last.
+ */
+uint32_t tmem_index_nth(const struct tmem_shard *shard, uint64_t bucket, unsigned int n);
+
 /* Find a page, or NULL; or an object's number, or 0. @hash: of the key or the object's id. */
 struct tmem_page *tmem_index_find_page(const struct tmem_shard *shard, uint64_t hash,
 				       const struct tmem_key *key);

@@ -315,7 +315,8 @@ void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
 			return frame;
 		if (!page_reclaim(client, held, &effort, &frame))
 			return NULL;
-		if (frame && (use == TMEM_FRAME_PAGE || tmem_frame_convert(frame)))
+		if (frame && !tmem_frame_is_sealed(frame) &&
+		    (use == TMEM_FRAME_PAGE || tmem_frame_convert(frame)))
 			return frame;
 		if (frame)
 			frame_free(client, frame);

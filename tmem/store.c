@@ -3,6 +3,7 @@
 #include <tidepool/abi.h>
 
 #include "tmem/client.h"
+#include "tmem/compact.h"
 #include "tmem/frame.h"
 #include "tmem/scratch.h"
 #include "tmem/store.h"
@@ -18,6 +19,7 @@ int tmem_init(const struct tmem_host *host)
 	if (tmem_frame_init() < 0)
 		return -TIDEPOOL_ENOMEM;
 	tmem_scratch_init();
+	tmem_compact_init();
 	return 0;
 }
 

@@ -353,6 +353,17 @@ int64_t tmem_huge_flush(struct tmem_client *client, uint64_t pool, const struct 
  */
 bool tmem_idle_step(bool scarce);
 
+/*
+ * tmem_relinquish - a step of handing blocks of memory back to the host, whatever is in them
+ * @want: so many blocks are still wanted; 0: none, what is under way is given up
+ *
+ * Persistent pages move, ephemeral ones move or are dropped. The host had better refuse to give
+ * blocks meanwhile, or it may get the same one again. Returns 1: a block was handed back;
+ * -TIDEPOOL_EAGAIN: repeat; -TIDEPOOL_ENOMEM: no more can be had, or none that is easily found.
+ * Context: no lock held; takes as long as some pages copied.
+ */
+int64_t tmem_relinquish(uint64_t want);
+
 /* ---- save and restore: the stream's format is tmem/stream.h's -----------------------------------
  */
 

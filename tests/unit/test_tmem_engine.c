@@ -2,7 +2,7 @@
 /*
  * Random calls to all of the store, compared with the reference model: pools of both page sizes and
  * kinds, a shared one, clients that are frozen, saved and restored, caps and refused blocks, equal
- * pages that share memory, of one client and of several.
+ * pages that share memory, of one client and of several, and blocks that are emptied at any time.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +21,9 @@
 #define ROUNDS 16u
 #define CALLS  4000u /* a round */
 
+#define EMPTY_EACH  32u /* calls on average blocks are emptied */
+#define EMPTY_STEPS 400u
+
 static void differ(const char *what, int64_t value)
 {
 	print_error("%s: %lld\n", what, (long long)value);
@@ -36,6 +39,15 @@ static void accounts_check(unsigned int c)
 	assert_true(stats.held >= engine_count(c, true));
 	if (!engine_has_huge(c))
 		assert_true(stats.held <= engine_count(c, false));
+}
+
+/* A host that wants blocks back, or gives up at some step. */
+static void blocks_empty(uint64_t want)
+{
+	unsigned int steps = (unsigned int)(model_random() % EMPTY_STEPS);
+
+	while (steps-- > 0 && tmem_relinquish(want) == -TIDEPOOL_EAGAIN)
+		;
 }
 
 static uint64_t cap_choose(void)
@@ -69,6 +81,8 @@ static void round_run(uint64_t seed)
 		uint64_t random = model_random();
 
 		engine_call((const uint8_t *)&random);
+		if ((random >> 48) % EMPTY_EACH == 0)
+			blocks_empty(random >> 40 & 3);
 		if (i % 64 == 0)
 			accounts_check((unsigned int)(i / 64 % MODEL_CLIENTS));
 	}

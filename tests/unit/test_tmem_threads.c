@@ -2,7 +2,7 @@
 /*
  * The page store under two CPUs of one guest: no page is ever torn, no persistent page is ever
  * missed, and pools that come and go under the other's calls leave the accounts in order. And the
- * same while a third compresses and moves what it can.
+ * same while a third compresses and moves what it can, and empties the blocks that all of it is in.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,6 +23,8 @@
 #define THREADS 2u
 #define CALLS	150000u /* of each thread */
 
+#define EMPTY_EACH 4u /* steps of an idle CPU there is one of emptying blocks */
+
 #define COMPRESS_CAP 60u /* pages that are compressed need much less */
 
 /* Pools, by what they are for. */
@@ -41,6 +43,7 @@ enum {
 static _Thread_local struct tmem_client *client; /* the thread's */
 static bool few_contents;			 /* else no two pages put are alike */
 static bool compresses, ended;
+static uint64_t moved; /* blocks that were handed back */
 
 /*
  * Whether a put did what it may: a page that shares its memory, or is compressed, can be lost to
@@ -279,10 +282,16 @@ static void *thread_run(void *argument)
 
 static void *idle_run(void *argument)
 {
+	unsigned int n = 0;
+
 	(void)argument;
-	while (!__atomic_load_n(&ended, __ATOMIC_RELAXED))
+	while (!__atomic_load_n(&ended, __ATOMIC_RELAXED)) {
+		if (n++ % EMPTY_EACH == 0)
+			moved += tmem_relinquish(2) == 1;
 		if (!tmem_idle_step(true))
 			sched_yield();
+	}
+	(void)tmem_relinquish(0);
 	return NULL;
 }
 
@@ -331,6 +340,7 @@ static void threads_run(unsigned int count, uint64_t cap, uint32_t dedup)
 	unsigned int i;
 
 	ended = false;
+	moved = 0;
 	assert_int_equal(model_host_start(UINT64_MAX), 0);
 	few_contents = dedup != TMEM_DEDUP_OFF;
 	for (i = 0; i < count; i++)
@@ -353,6 +363,7 @@ static void threads_run(unsigned int count, uint64_t cap, uint32_t dedup)
 	assert_int_equal(pthread_join(idle, NULL), 0);
 	assert_true(!compresses || (model_host.compressed > 0 && model_host.decompressed > 0));
 
+	assert_true(moved > 0);
 	accounts_check(guests, count, cap);
 	tmem_store_stats(&store);
 	assert_true(!few_contents || compresses || store.pages_saved > 0);

@@ -10,6 +10,7 @@ unit_test_tmem_compress := $(unit_test_tmem_content)
 unit_test_tmem_grain := $(tmem_sources) $(model_host)
 unit_test_tmem_dedup := $(tmem_sources) $(model_host) tests/unit/model_calls.c tests/unit/dedup_calls.c
 unit_test_tmem_dedup_group := $(unit_test_tmem_dedup)
+unit_test_tmem_compact := $(unit_test_tmem_dedup)
 unit_test_tmem_parts := $(tmem_sources) $(model_host) tests/unit/model_calls.c
 unit_test_tmem_memory := $(tmem_sources) $(model_host) tests/unit/model_calls.c
 unit_test_tmem_records := $(tmem_sources) $(model_host) tests/unit/model_calls.c

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tmem/compact.h"
+#include "tmem/cell.h"
+#include "tmem/client.h"
+#include "tmem/compress.h"
+#include "tmem/content.h"
+#include "tmem/frame.h"
+#include "tmem/index.h"
+#include "tmem/page.h"
+#include "tmem/reserve.h"
+#include "tmem/scratch.h"
+#include "tmem/store.h"
+
+#define BATCH	 4u   /* blocks that are emptied together, unless that fails */
+#define WALKS	 3u   /* for a batch, before it is given up */
+#define ATTEMPTS 4u   /* batches in a row of which not one block came */
+#define LOOKS	 256u /* records a step */
+#define MOVES	 8u   /* pages a step */
+#define SHARDS	 512u /* that a step passes over */
+
+/* Where the walk is. A client or a bucket that comes or goes meanwhile is met by the next walk. */
+struct place {
+	uint32_t client; /* its number in the list */
+	uint32_t pool, shard;
+	uint64_t bucket;
+};
+
+static struct {
+	struct tmem_lock lock; /* protects all below; only tried, with no other lock held */
+	struct place at;
+	unsigned int walks, failed;
+} compact;
+
+/* ---- a page ---------------------------------------------------------------------------------- */
+
+/* Move a blob with what room or frame its client has. Context: client lock held. */
+static bool blob_move(struct tmem_client *client, struct tmem_page *page, void **spare)
+{
+	void *freed = NULL;
+	bool done = tmem_compress_move(client, page, tmem_cell_number(page), NULL, &freed) ||
+		    tmem_compress_move(client, page, tmem_cell_number(page), spare, &freed);
+
+	if (freed)
+		tmem_client_frame_free(client, freed);
+	return done;
+}
+
+/* @frame: charged, or NULL */
+static bool blob_move_with(struct tmem_client *client, struct tmem_page *page, void *frame)
+{
+	bool done;
+
+	tmem_lock_acquire(&client->lock);
+	done = blob_move(client, page, &frame);
+	if (frame)
+		tmem_client_frame_free(client, frame);
+	tmem_lock_release(&client->lock);
+	return done;
+}
+
+/* Pages whose frame is all theirs, for a frame that nobody is charged for. */
+static bool raw_move(struct tmem_page *page)
+{
+	void *frame = tmem_frame_at_hand(), *from;
+
+	if (!frame)
+		return false;
+	from = tmem_content_exchange(page, frame);
+	tmem_frame_free(from ? from : frame, false);
+	return from;
+}
+
+/* Other pages share the frame. An ephemeral one must not be evicted for its own sake. */
+static bool shared_move(struct tmem_page *page)
+{
+	bool done;
+
+	tmem_page_hold(page);
+	done = tmem_content_part(page);
+	tmem_page_unhold(page);
+	return done;
+}
+
+/* Make room for a persistent page, as a put does, and move it there. */
+static bool page_insist(struct tmem_shard *shard, struct tmem_page *page)
+{
+	struct tmem_client *client = shard->pool->client;
+	void *frame = tmem_frame_reserve(client, TMEM_FRAME_PAGE, shard), *from = NULL;
+
+	if (!frame)
+		return false;
+	/* Making room may have compressed it, and that may be elsewhere. */
+	if (tmem_content_blob(page))
+		return blob_move_with(client, page, frame);
+	if (tmem_content_raw(page))
+		from = tmem_content_exchange(page, frame);
+	tmem_lock_acquire(&client->lock);
+	tmem_client_frame_free(client, from ? from : frame);
+	tmem_lock_release(&client->lock);
+	return from;
+}
+
+static bool page_move(struct tmem_shard *shard, struct tmem_page *page)
+{
+	if (tmem_content_blob(page)) {
+		if (blob_move_with(shard->pool->client, page, NULL))
+			return true;
+	} else if (!tmem_content_raw(page)) {
+		return shared_move(page);
+	} else if (raw_move(page)) {
+		return true;
+	}
+	return shard->pool->persistent && page_insist(shard, page);
+}
+
+/* Context of this and the next two: the lane's lock held. Returns whether anything was done. */
+static bool page_empty(struct tmem_shard *shard, struct tmem_page *page)
+{
+	if (!page->object || !tmem_content_is_sealed(page))
+		return false;
+	if (!page_move(shard, page) && !shard->pool->persistent) {
+		tmem_page_drop(page);
+		tmem_lane_count(shard->lane, TMEM_EVICTED, 1);
+	}
+	return true;
+}
+
+/* ---- the walk -------------------------------------------------------------------------------- */
+
+struct budget {
+	unsigned int looks, moves;
+};
+
+static void bucket_walk(struct tmem_shard *shard, uint64_t bucket, struct budget *budget)
+{
+	uint32_t number;
+	unsigned int n;
+
+	for (n = 0; (number = tmem_index_nth(shard, bucket, n)); n++) {
+		budget->looks -= budget->looks > 0;
+		if (page_empty(shard, tmem_cell_at(number)))
+			budget->moves -= budget->moves > 0;
+	}
+}
+
+/* Go on in a shard. Returns whether its end was come to. */
+static bool shard_walk(struct tmem_shard *shard, struct budget *budget)
+{
+	while (compact.at.bucket < shard->buckets) {
+		if (budget->looks == 0 || budget->moves == 0)
+			return false;
+		bucket_walk(shard, compact.at.bucket++, budget);
+		budget->looks -= budget->looks > 0;
+	}
+	return true;
+}
+
+static void shard_pass(void)
+{
+	compact.at.bucket = 0;
+	if (++compact.at.shard < TMEM_SHARDS)
+		return;
+	compact.at.shard = 0;
+	compact.at.pool++;
+}
+
+/* Context: tmem_store.lock held. */
+static struct tmem_client *client_at(uint32_t n)
+{
+	struct tmem_link *link = tmem_store.clients.first;
+
+	for (; link && n > 0; n--)
+		link = link->next;
+	return link ? tmem_list_entry(link, struct tmem_client, link) : NULL;
+}
+
+enum found {
+	FOUND,
+	BUSY, /* some lock is: come again */
+	LATER,
+	END, /* of the walk */
+};
+
+/*
+ * Lock the lane of the shard that the walk is at or comes to, in a pool of a client.
+ * Context: client lock held: it keeps the frames of pools that it names.
+ */
+static enum found shard_lock(struct tmem_client *client, unsigned int *passes,
+			     struct tmem_shard **shard)
+{
+	for (; compact.at.pool < TIDEPOOL_MAX_POOLS; shard_pass()) {
+		struct tmem_pool *pool = __atomic_load_n(&client->pools[compact.at.pool],
+							 __ATOMIC_ACQUIRE);
+
+		if (!pool) {
+			compact.at.shard = TMEM_SHARDS - 1;
+			continue;
+		}
+		if ((*passes)-- == 0)
+			return LATER;
+		*shard = &pool->shards[compact.at.shard];
+		if (!tmem_lock_try(&(*shard)->lane->lock))
+			return BUSY;
+		if ((*shard)->open && (*shard)->entries > 0)
+			return FOUND;
+		tmem_lock_release(&(*shard)->lane->lock);
+	}
+	return END;
+}
+
+/* The same for all clients. A client whose open pool has a lane locked stays. */
+static enum found walk_lock(struct tmem_shard **shard)
+{
+	unsigned int passes = SHARDS;
+	enum found found = END;
+
+	tmem_lock_acquire(&tmem_store.lock);
+	while (found == END) {
+		struct tmem_client *client = client_at(compact.at.client);
+
+		if (!client)
+			break;
+		found = BUSY;
+		if (tmem_lock_try(&client->lock)) {
+			found = shard_lock(client, &passes, shard);
+			tmem_lock_release(&client->lock);
+		}
+		if (found == END)
+			compact.at = (struct place){.client = compact.at.client + 1};
+	}
+	tmem_lock_release(&tmem_store.lock);
+	return found;
+}
+
+/* Returns whether the walk goes on. */
+static bool walk_step(void)
+{
+	struct budget budget = {.looks = LOOKS, .moves = MOVES};
+	struct tmem_shard *shard;
+	enum found found = walk_lock(&shard);
+
+	if (found != FOUND)
+		return found != END;
+	if (shard_walk(shard, &budget))
+		shard_pass();
+	tmem_shard_unlock(shard);
+	return true;
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+/* What CPUs keep for their next puts may be in a sealed block. */
+static void walk_start(void)
+{
+	compact.at = (struct place){.client = 0};
+	tmem_scratch_drain();
+}
+
+static bool batch_start(uint64_t want)
+{
+	unsigned int n, batch = compact.failed > 0 ? 1 : BATCH;
+
+	for (n = 0; n < batch && n < want && tmem_frame_seal(); n++)
+		;
+	compact.walks = 0;
+	walk_start();
+	return n > 0;
+}
+
+static void give_up(void)
+{
+	tmem_frame_unseal();
+	compact.failed = 0;
+}
+
+/* One step, as tmem_relinquish() returns it. */
+static int64_t step(uint64_t want)
+{
+	if (tmem_frame_hand_back()) {
+		compact.failed = 0;
+		return 1;
+	}
+	if (tmem_frame_sealed() == 0)
+		return batch_start(want) ? -TIDEPOOL_EAGAIN : -TIDEPOOL_ENOMEM;
+	if (walk_step())
+		return -TIDEPOOL_EAGAIN;
+	if (++compact.walks < WALKS) {
+		walk_start();
+		return -TIDEPOOL_EAGAIN;
+	}
+	tmem_frame_unseal();
+	if (++compact.failed < ATTEMPTS)
+		return -TIDEPOOL_EAGAIN;
+	give_up();
+	return -TIDEPOOL_ENOMEM;
+}
+
+int64_t tmem_relinquish(uint64_t want)
+{
+	int64_t ret = 0;
+
+	if (!tmem_lock_try(&compact.lock))
+		return -TIDEPOOL_EAGAIN;
+	if (want > 0)
+		ret = step(want);
+	else
+		give_up();
+	tmem_lock_release(&compact.lock);
+	return ret;
+}
+
+void tmem_compact_init(void)
+{
+	compact.at = (struct place){.client = 0};
+	compact.walks = 0;
+	compact.failed = 0;
+}
