@@ -385,25 +385,6 @@ static void test_block_is_kept(void **state)
 	assert_int_equal(model_host.freed, 0);
 }
 
-/* Each frame of a block has a word of its own. */
-static void test_frame_owners(void **state)
-{
-	void *taken[TMEM_FRAMES_PER_BLOCK + 1];
-	uint32_t i;
-
-	(void)state;
-	for (i = 0; i <= TMEM_FRAMES_PER_BLOCK; i++) {
-		taken[i] = tmem_frame_alloc(TMEM_FRAME_PAGE, false);
-		assert_non_null(taken[i]);
-		tmem_frame_owner_set(taken[i], UINT32_MAX - i);
-	}
-	for (i = 0; i <= TMEM_FRAMES_PER_BLOCK; i++) {
-		assert_int_equal(tmem_frame_owner(taken[i]), UINT32_MAX - i);
-		tmem_frame_free(taken[i], false);
-	}
-	tmem_frame_trim();
-}
-
 /* For the test below: what another CPU puts while a page is copied out, its lane locked. */
 static uint64_t hook_oid;
 static int64_t hook_expects;
@@ -481,7 +462,6 @@ int main(void)
 		STORE_TEST(test_one_block_a_call),
 		STORE_TEST(test_blocks_go_back),
 		STORE_TEST(test_block_is_kept),
-		STORE_TEST(test_frame_owners),
 		STORE_TEST(test_eviction_passes_over),
 	};
 
