@@ -91,6 +91,8 @@ static unsigned int pages_find(const struct locked *locked, const struct tmem_ge
 {
 	unsigned int i, missing = 0;
 
+	for (i = 0; i < count; i++)
+		tmem_index_expect(locked->shards[i], tmem_index_hash_key(&gets[i].key));
 	for (i = 0; i < count; i++) {
 		pages[i] = tmem_index_find_page(locked->shards[i],
 						tmem_index_hash_key(&gets[i].key), &gets[i].key);
@@ -110,8 +112,11 @@ int64_t tmem_get_all(struct tmem_client *client, const struct tmem_get *gets, un
 	if (ret)
 		return ret;
 	missing = pages_find(&locked, gets, count, pages);
-	for (i = 0; i < count && !missing; i++)
+	for (i = 0; i < count && !missing; i++) {
+		if (i + 1 < count)
+			tmem_content_expect(pages[i + 1]);
 		tmem_content_read(pages[i], gets[i].page);
+	}
 	for (i = 0; i < count && !missing; i++)
 		tmem_page_got(pages[i], locked.shards[i]->pool, tmem_index_hash_key(&gets[i].key));
 	tmem_call_count(client, locked.shards[0], missing ? TMEM_MISSES : TMEM_GETS,
