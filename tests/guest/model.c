@@ -10,6 +10,7 @@
 #include "tests/unit/engine.h"
 
 #define CALLS_DEFAULT 3000u
+#define WHOLE	      TIDEPOOL_SPAN(TIDEPOOL_PAGE_SIZE, 0, 0)
 
 const char test_name[] = "model";
 
@@ -60,6 +61,39 @@ static int64_t flush_all(unsigned int client, uint64_t pool, const uint64_t oid[
 {
 	(void)client;
 	return hypercall(TIDEPOOL_OP_FLUSH_OBJECT, pool, oid[0], oid[1], oid[2], 0, 0);
+}
+
+static int64_t read(unsigned int client, uint64_t pool, const struct tmem_key *key, void *page)
+{
+	struct page_key copy = key_of(key);
+
+	(void)client;
+	return page_call(TIDEPOOL_OP_READ, pool, &copy, page, WHOLE);
+}
+
+static int64_t write(unsigned int client, uint64_t pool, const struct tmem_key *key,
+		     const void *page)
+{
+	struct page_key copy = key_of(key);
+
+	(void)client;
+	return page_call(TIDEPOOL_OP_WRITE, pool, &copy, page, WHOLE);
+}
+
+static int64_t exchange(unsigned int client, uint64_t pool, const struct tmem_key *key, void *page)
+{
+	struct page_key copy = key_of(key);
+
+	(void)client;
+	return page_call(TIDEPOOL_OP_XCHG, pool, &copy, page, WHOLE);
+}
+
+static int64_t flush_range(unsigned int client, uint64_t pool, const struct tmem_key *first,
+			   uint64_t count)
+{
+	(void)client;
+	return hypercall(TIDEPOOL_OP_FLUSH_RANGE, pool, first->oid[0], first->oid[1], first->oid[2],
+			 first->index, count);
 }
 
 static int64_t huge_put(unsigned int client, uint64_t pool, const struct tmem_key *key,
@@ -113,6 +147,10 @@ void test_main(void)
 		.get = get,
 		.flush_page = flush,
 		.flush_object = flush_all,
+		.read = read,
+		.write = write,
+		.exchange = exchange,
+		.flush_range = flush_range,
 		.huge_put = huge_put,
 		.huge_get = huge_get,
 		.huge_flush = huge_flush,

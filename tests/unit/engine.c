@@ -250,6 +250,70 @@ static void get_do(struct model_place at)
 	expect(page_holds(wanted ? wanted : untouched), "get: contents", ret);
 }
 
+/* A read leaves the page where it is, an ephemeral one too. */
+static void read_do(struct model_place at)
+{
+	const uint64_t untouched = UINT64_MAX;
+	struct tmem_key key = key_of(at);
+	uint64_t wanted = page_of(at)->stamp;
+	int64_t ret;
+
+	page_fill(untouched);
+	ret = store->read(at.client, at.pool, &key, page);
+	(void)get_answer(at, ret);
+	if (ret)
+		wanted = untouched;
+	else
+		page_of(at)->stamp = wanted;
+	expect(page_holds(wanted), "read: contents", ret);
+}
+
+static void write_do(struct model_place at, uint64_t stamp)
+{
+	struct tmem_key key = key_of(at);
+
+	page_fill(stamp);
+	put_answer(at, stamp, store->write(at.client, at.pool, &key, page));
+}
+
+/* One that is refused changes nothing: neither the page nor what the guest has. */
+static void exchange_do(struct model_place at, uint64_t stamp)
+{
+	struct tmem_key key = key_of(at);
+	uint64_t wanted = page_of(at)->stamp;
+	int64_t ret;
+
+	page_fill(stamp);
+	ret = store->exchange(at.client, at.pool, &key, page);
+	if (ret == -TIDEPOOL_ENOENT || ret == 0)
+		(void)get_answer(at, ret);
+	else
+		expect(ret == (model.frozen[at.client] ? -TIDEPOOL_EFROZEN : -TIDEPOOL_ENOMEM),
+		       "exchange", ret);
+	expect(ret || !model.frozen[at.client], "exchange, frozen", ret);
+	if (ret == 0)
+		page_of(at)->stamp = stamp;
+	expect(page_holds(ret ? stamp : wanted), "exchange: contents", ret);
+}
+
+static void flush_range_do(struct model_place at, uint64_t count)
+{
+	struct tmem_key key = key_of(at);
+	const uint64_t first = key.index;
+	uint64_t left;
+	int64_t ret;
+
+	if (count > UINT64_MAX - first)
+		count = UINT64_MAX - first + 1;
+	for (left = count; left > 0; left -= (uint64_t)ret, key.index += (uint64_t)ret) {
+		ret = store->flush_range(at.client, at.pool, &key, left);
+		expect(ret > 0 && (uint64_t)ret <= left, "flush range", ret);
+	}
+	for (at.index = 0; at.index < MODEL_INDICES; at.index++)
+		if (key_of(at).index - first < count)
+			page_of(at)->stamp = 0;
+}
+
 static void flush_object_do(struct model_place at)
 {
 	struct tmem_key key = key_of(at);
@@ -356,8 +420,26 @@ static void idle_do(bool scarce)
 		store->idle(scarce);
 }
 
-/* Operations on pages, in a pool that is open. */
-static void page_call(struct model_place at, unsigned int choice, uint64_t stamp)
+/* The operations that seldom anybody uses. */
+static void rare_call(struct model_place at, unsigned int choice, uint64_t stamp)
+{
+	switch (choice % 4) {
+	case 0:
+		read_do(at);
+		break;
+	case 1:
+		write_do(at, stamp);
+		break;
+	case 2:
+		exchange_do(at, stamp);
+		break;
+	default:
+		flush_range_do(at, 1 + choice / 4);
+	}
+}
+
+/* Operations on pages, in a pool that is open. @more: chooses among the rare ones. */
+static void page_call(struct model_place at, unsigned int choice, unsigned int more, uint64_t stamp)
 {
 	struct tmem_key key = key_of(at);
 
@@ -376,8 +458,10 @@ static void page_call(struct model_place at, unsigned int choice, uint64_t stamp
 	case 4:
 	case 5:
 	case 6:
-	case 7:
 		get_do(at);
+		break;
+	case 7:
+		rare_call(at, more, stamp);
 		break;
 	default:
 		put_do(at, stamp);
@@ -424,7 +508,7 @@ void engine_call(const uint8_t call[ENGINE_CALL])
 	else if (pool_of(at)->huge)
 		huge_call(at, call[3], stamp);
 	else
-		page_call(at, choice - 2, stamp);
+		page_call(at, choice - 2, call[3] / 4, stamp);
 }
 
 uint64_t engine_count(unsigned int client, bool persistent)

@@ -49,6 +49,29 @@ static int64_t flush_object(unsigned int c, uint64_t pool, const uint64_t oid[3]
 	return tmem_flush_object(engine_clients[c], pool, oid);
 }
 
+static const struct tmem_span whole = {.length = TMEM_PAGE_SIZE};
+
+static int64_t read(unsigned int c, uint64_t pool, const struct tmem_key *key, void *page)
+{
+	return tmem_read(engine_clients[c], pool, key, &whole, page);
+}
+
+static int64_t write(unsigned int c, uint64_t pool, const struct tmem_key *key, const void *page)
+{
+	return tmem_write(engine_clients[c], pool, key, &whole, page);
+}
+
+static int64_t exchange(unsigned int c, uint64_t pool, const struct tmem_key *key, void *page)
+{
+	return tmem_exchange(engine_clients[c], pool, key, &whole, page);
+}
+
+static int64_t flush_range(unsigned int c, uint64_t pool, const struct tmem_key *first,
+			   uint64_t count)
+{
+	return tmem_flush_range(engine_clients[c], pool, first->oid, first->index, count);
+}
+
 static int64_t huge_put(unsigned int c, uint64_t pool, const struct tmem_key *key, const void *page,
 			uint64_t cookie)
 {
@@ -169,6 +192,10 @@ void engine_store_start(unsigned int clients, void (*fail)(const char *what, int
 		.get = get,
 		.flush_page = flush_page,
 		.flush_object = flush_object,
+		.read = read,
+		.write = write,
+		.exchange = exchange,
+		.flush_range = flush_range,
 		.huge_put = huge_put,
 		.huge_get = huge_get,
 		.huge_flush = huge_flush,

@@ -111,6 +111,7 @@ static void each_frame_fails(void (*script)(void))
 #define FLUSH	      3
 #define PUT_MANY      5
 #define GET	      6
+#define RARE	      9
 #define PUT	      10
 #define CLIENT(n)     ((n) << 5)
 #define PLACE(p, o)   ((p) << 4 | (o))
@@ -126,6 +127,9 @@ static void each_frame_fails(void (*script)(void))
 #define FILLED	      0
 #define COMPRESSIBLE  2
 #define UNIQUE	      3
+#define READ	      (0 << 2) /* among the rare ones */
+#define WRITE	      (1 << 2)
+#define EXCHANGE      (2 << 2)
 #define HUGE_GET      2
 #define HUGE_PUT_PART 8 /* given up after three steps */
 #define HUGE_PUT      1
@@ -154,6 +158,9 @@ static const uint8_t script[][ENGINE_CALL] = {
 	{PUT, PLACE(0, 2), 3, COMPRESSIBLE},
 	{PUT, PLACE(0, 2), 4, FILLED},
 	{HANDLE, IDLE},
+	{RARE, PLACE(0, 2), 7, EXCHANGE | UNIQUE},
+	{RARE, PLACE(0, 2), 9, WRITE | UNIQUE},
+	{RARE, PLACE(0, 2), 9, READ},
 	{PUT, PLACE(3, 1), 0, HUGE_PUT_PART},
 	{PUT, PLACE(3, 1), 0, HUGE_PUT},
 	{PUT, PLACE(3, 1), 0, HUGE_GET},
