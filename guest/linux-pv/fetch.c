@@ -131,32 +131,44 @@ unsigned int tidepool_read_start(struct tidepool_io *io)
 }
 EXPORT_SYMBOL_GPL(tidepool_read_start);
 
-void tidepool_read_end(struct tidepool_io *io, bool ok)
+/*
+ * Rules 2 and 3, after the disk's answer: pages that were READING or WRITING are VALID, if nothing
+ * else has moved the generation of their block.
+ */
+static void io_settle(const struct tidepool_io *io, enum tidepool_state state, bool ok)
 {
 	sector_t sector = io->sector;
 	struct bvec_iter iter;
 	struct bio_vec bvec;
 	u32 generation;
+	u64 settled;
 	u64 entry;
 	u64 place;
+	u32 now;
 
 	__bio_for_each_segment(bvec, io->bio, iter, io->iter)
 	{
 		place = sector_place(io, sector);
 		sector += bvec.bv_len >> SECTOR_SHIFT;
 		entry = tidepool_table_read(bvec.bv_page);
-		if (tidepool_entry_state(entry) != TIDEPOOL_PAGE_READING ||
-		    tidepool_entry_place(entry) != place)
+		if (tidepool_entry_state(entry) != state || tidepool_entry_place(entry) != place)
 			continue;
+		now = tidepool_generation_read(place);
 		generation = tidepool_entry_generation(entry);
-		if (!tidepool_rule(TIDEPOOL_RULE_SAMPLE))
-			generation = tidepool_generation_read(place);
-		tidepool_table_replace(bvec.bv_page, entry,
-				       ok && tidepool_generation_read(place) == generation
-					       ? tidepool_entry(TIDEPOOL_PAGE_VALID, generation,
-								place)
-					       : 0);
+		if (state == TIDEPOOL_PAGE_WRITING)
+			generation = tidepool_generation_next(generation); /* its own move */
+		else if (!tidepool_rule(TIDEPOOL_RULE_SAMPLE))
+			generation = now;
+		settled = ok && now == generation
+				  ? tidepool_entry(TIDEPOOL_PAGE_VALID, generation, place)
+				  : 0;
+		tidepool_table_replace(bvec.bv_page, entry, settled);
 	}
+}
+
+void tidepool_read_end(struct tidepool_io *io, bool ok)
+{
+	io_settle(io, TIDEPOOL_PAGE_READING, ok);
 }
 EXPORT_SYMBOL_GPL(tidepool_read_end);
 
@@ -206,32 +218,9 @@ EXPORT_SYMBOL_GPL(tidepool_write_start);
 
 void tidepool_write_end(struct tidepool_io *io, bool ok)
 {
-	sector_t sector = io->sector;
-	struct bvec_iter iter;
-	struct bio_vec bvec;
-	u32 generation;
-	u64 entry;
-	u64 place;
-
 	if (tidepool_rule(TIDEPOOL_RULE_COMPLETE))
 		write_invalidate(io);
-	if (!io_has_pages(io))
-		return;
-	ok = ok || !tidepool_rule(TIDEPOOL_RULE_ERROR);
-	__bio_for_each_segment(bvec, io->bio, iter, io->iter)
-	{
-		place = sector_place(io, sector);
-		sector += bvec.bv_len >> SECTOR_SHIFT;
-		entry = tidepool_table_read(bvec.bv_page);
-		if (tidepool_entry_state(entry) != TIDEPOOL_PAGE_WRITING ||
-		    tidepool_entry_place(entry) != place)
-			continue;
-		generation = tidepool_generation_next(tidepool_entry_generation(entry));
-		tidepool_table_replace(bvec.bv_page, entry,
-				       ok && tidepool_generation_read(place) == generation
-					       ? tidepool_entry(TIDEPOOL_PAGE_VALID, generation,
-								place)
-					       : 0);
-	}
+	if (io_has_pages(io))
+		io_settle(io, TIDEPOOL_PAGE_WRITING, ok || !tidepool_rule(TIDEPOOL_RULE_ERROR));
 }
 EXPORT_SYMBOL_GPL(tidepool_write_end);
