@@ -22,8 +22,8 @@ all: deps-build $(ELF) guest-images guest-tests
 
 # ---- dependencies: Debian packages, installed when missing -------------------------------------
 
-.PHONY: deps-build deps-run deps-test
-deps-build deps-run deps-test: deps-%:
+.PHONY: deps-build deps-run deps-test deps-bench
+deps-build deps-run deps-test deps-bench: deps-%:
 	@tools/deps.sh $*
 
 # ---- the hypervisor -----------------------------------------------------------------------------
@@ -159,8 +159,8 @@ bench: all deps-run deps-test bench-store
 
 # The page cache of a Linux guest, in QEMU; a quarter of an hour.
 .PHONY: bench-linux
-bench-linux: all deps-run deps-test
-	@$(PYTHON) tests/bench/linux_cache.py
+bench-linux: all deps-run deps-test deps-bench
+	@$(PYTHON) tests/bench/linux.py
 
 # The boot tests of the page cache over and over with longer runs, and on both backends.
 .PHONY: soak-linux

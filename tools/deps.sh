@@ -3,7 +3,7 @@
 #
 # Install the Debian packages that a part of the build needs, those that are missing only.
 #
-#   tools/deps.sh GROUP...        GROUP: build | run | test | fuzz
+#   tools/deps.sh GROUP...        GROUP: build | run | test | fuzz | bench
 #
 # One dpkg-query answers whether anything is missing, so a call on a complete machine costs some
 # milliseconds and neither network nor root. Debian 12; uses sudo when not root; asks nothing.
@@ -17,12 +17,14 @@ build="gcc gcc-12 libc6-dev make clang clang-format binutils acpica-tools liblz4
 run="qemu-system-x86 bochs bochsbios vgabios ovmf grub-common grub-pc-bin grub-efi-amd64-bin
 	xorriso mtools python3"
 test="e2fsprogs xfsprogs dkms man-db systemd python3-pytest python3-pytest-xdist python3-pexpect"
+# What the guest of a bench compiles with.
+bench="tcc"
 # The sanitizers and the fuzzer that clang links with.
 fuzz="clang libclang-rt-14-dev"
 
 usage()
 {
-	echo "usage: $0 build|run|test|fuzz..." >&2
+	echo "usage: $0 build|run|test|fuzz|bench..." >&2
 	exit 2
 }
 
@@ -39,6 +41,7 @@ for group in "$@"; do
 	run) wanted="$wanted $run" ;;
 	test) wanted="$wanted $test" ;;
 	fuzz) wanted="$wanted $fuzz" ;;
+	bench) wanted="$wanted $bench" ;;
 	*) usage ;;
 	esac
 done
@@ -51,8 +54,6 @@ installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $wanted 2>/dev/n
 missing=
 for package in $wanted; do
 	echo "$installed" | grep -qx "$package" || missing="$missing $package"
-# The sanitizers and the fuzzer that clang links with.
-fuzz="clang libclang-rt-14-dev"
 done
 [ -n "$missing" ] || exit 0
 

@@ -87,14 +87,15 @@ virtio_files   := $(addprefix $(GUEST)/,$(addsuffix .ko,$(notdir $(virtio_module
 $(virtio_files): $(GUEST)/kernel/version
 	strip --strip-debug -o $@ $(@D)/kernel/modules/drivers/$(filter %/$(basename $(@F)),$(virtio_modules)).ko
 
-# File systems and device-mapper, for the tests of the page cache.
-fs_modules := lib/libcrc32c fs/xfs/xfs drivers/md/dm-mod
+# File systems and device-mapper, for the tests of the page cache; zram, to compare with.
+fs_modules := lib/libcrc32c fs/xfs/xfs drivers/md/dm-mod drivers/md/dm-flakey mm/zsmalloc \
+	      crypto/lzo-rle drivers/block/zram/zram
 fs_files   := $(addprefix $(GUEST)/,$(addsuffix .ko,$(notdir $(fs_modules))))
 
 $(fs_files): $(GUEST)/kernel/version
 	strip --strip-debug -o $@ $(@D)/kernel/modules/$(filter %/$(basename $(@F)),$(fs_modules)).ko
 
-guest_programs := $(addprefix $(GUEST)/,hog churn rules dmctl)
+guest_programs := $(addprefix $(GUEST)/,hog churn rules dmctl cost)
 
 $(guest_programs): $(GUEST)/%: tests/guest-linux/%.c | deps-build
 	@mkdir -p $(@D)
@@ -110,11 +111,11 @@ $(GUEST)/initrd.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/tidepo
 
 # The same with what the tests of the page cache need; apart, for each boot unpacks it all.
 $(GUEST)/initrd-cache.img: $(GUEST)/initrd.img $(GUEST)/tidepool-test.ko $(GUEST)/tidepool-dm.ko \
-			   $(fs_files) $(guest_programs)
+			   $(fs_files) $(guest_programs) tests/guest-linux/bench.sh
 	tools/mkinitramfs.sh $@ $(initrd_files) $(GUEST)/tidepool-test.ko:lib/tidepool-test.ko \
 		$(GUEST)/tidepool-dm.ko:lib/tidepool-dm.ko \
 		$(foreach file,$(fs_files),$(file):lib/$(notdir $(file))) \
-		$(filter-out %/hog,$(guest_programs))
+		tests/guest-linux/bench.sh:lib/bench.sh $(filter-out %/hog,$(guest_programs))
 
 # The same for another kernel, with no other modules than the driver.
 $(GUEST)/initrd-%.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/driver-%/tidepool.ko \

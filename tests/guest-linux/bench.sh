@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh
+#
+# What init runs for tests/bench/linux.py; part of it (read in by `.`), with its functions.
+#
+#   tp.test=bench    read all files three times in random order
+#   tp.test=build    compile all of /mnt/src, have other memory take the page cache's place, and
+#                    compile it again
+#   tp.test=cost     instructions for a page: swap, and the page cache with /mnt/data0
+#
+#   tp.with=NAME     none, tmem (swap and page cache in Tidepool) or zram (swap in the guest's RAM)
+#
+# Lines, besides those of cost.c and "tidepool-cache: pass=N ..." of init:
+#
+#   tidepool-ticks: pass=N ticks=N
+
+with=$(word with none)
+
+# Mounts the disk; swap and page cache as tp.with says.
+start_with()
+{
+	case $with in
+	tmem)
+		start_cache size_mib="$swap_mib" swap=1
+		mkswap /dev/$disk >/dev/null || finish FAIL mkswap
+		swapon /dev/$disk || finish FAIL swapon
+		return
+		;;
+	zram)
+		for module in zsmalloc lzo-rle zram; do
+			insmod /lib/$module.ko || finish FAIL "insmod $module"
+		done
+		echo "${swap_mib}M" >/sys/block/zram0/disksize || finish FAIL zram
+		mkswap /dev/zram0 >/dev/null || finish FAIL mkswap
+		swapon /dev/zram0 || finish FAIL swapon
+		;;
+	esac
+	load_disks
+	mount -t "$fs" /dev/vda /mnt || finish FAIL "mount"
+}
+
+# A pass, with its ticks.
+tick_pass()
+{
+	ticks=$(cost now)
+	count_pass "$@"
+	echo "tidepool-ticks: pass=$pass ticks=$(($(cost now) - ticks))"
+}
+
+read_shuffled()
+{
+	for name in $(ls /mnt | grep data | shuf); do
+		cat "/mnt/$name" >/dev/null
+	done
+}
+
+test_bench()
+{
+	start_with
+	for pass in 1 2 3; do
+		tick_pass $pass read_shuffled
+	done
+	finish PASS
+}
+
+build_all()
+{
+	tools=/mnt/tools
+	for source in /mnt/src/*.c; do
+		$tools/ld.so --library-path $tools $tools/tcc -nostdinc -I/mnt/include \
+			-c "$source" -o "/mnt/obj/${source##*/}.o" || finish FAIL "$source"
+	done
+}
+
+available_mib()
+{
+	echo $(($(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024))
+}
+
+test_build()
+{
+	start_with
+	mkdir /mnt/obj
+	for pass in 1 2; do
+		tick_pass $pass build_all
+		sync
+		[ "$(word warm 0)" = 1 ] || hog $(($(available_mib) - 12)) 0 >/dev/null ||
+			finish FAIL "hog ended with status $?"
+	done
+	finish PASS
+}
+
+test_cost()
+{
+	start_with
+	[ "$with" = none ] || cost swap 48 || finish FAIL swap
+	cat /mnt/data0 >/dev/null
+	[ "$with" = zram ] || cost file /mnt/data0 || finish FAIL file
+	finish PASS
+}
