@@ -13,13 +13,6 @@
 #include "core/vm/vm.h"
 #include "tmem/tmem.h"
 
-/*
- * Blocks that the store leaves alone, so that page tables and control blocks of later guests can
- * still be had when guests have filled the store; what a guest that is being restarted has just
- * given back is left alone as well.
- */
-#define STORE_RESERVE_BLOCKS 4u
-
 /* Memory is short when less than this part of it is free: then cold pages are compressed. */
 #define SCARCE_SHARE 4u
 
@@ -88,6 +81,20 @@ static unsigned int store_cpu(void)
 bool store_idle_step(void)
 {
 	return tmem_idle_step(frames_free_bytes() < frames_total_bytes() / SCARCE_SHARE);
+}
+
+int store_make_room(uint64_t blocks, uint64_t spare)
+{
+	uint64_t there = frames_free_blocks();
+	int64_t ret = 0;
+
+	if (there < blocks + spare)
+		ret = tmem_relinquish(blocks + spare - there);
+	if (ret == 1 || ret == -TIDEPOOL_EAGAIN)
+		return 1;
+	/* Whether there is enough or no more can be had: what was begun is of no use now. */
+	(void)tmem_relinquish(0);
+	return there < blocks ? -ENOSPC : 0;
 }
 
 int store_init(void)

@@ -6,6 +6,7 @@
 #include "core/errno.h"
 #include "core/frames.h"
 #include "core/panic.h"
+#include "core/store.h"
 #include "core/vm/vcpu.h"
 #include "core/vm/vm.h"
 
@@ -212,8 +213,9 @@ static int64_t take(struct vcpu *vcpu, uint64_t index)
 	if (result <= 0)
 		return result;
 	block = block_for_guest();
-	if (!block)
-		return -TIDEPOOL_ENOMEM;
+	if (!block) /* the store may have one to spare */
+		return store_make_room(vms_awaited_blocks() + 1, 0) < 0 ? -TIDEPOOL_ENOMEM
+									: -TIDEPOOL_EAGAIN;
 
 	spin_lock(&vm->lock);
 	result = look(vcpu, index);

@@ -120,6 +120,8 @@ static void set_entry(struct vcpu *vcpu, const struct loader_entry *entry)
  */
 static int begin(struct vm *vm, const char **why)
 {
+	int err;
+
 	if (!sched_has_cpus(vm->config->cpus)) {
 		*why = "cpus= names a CPU that is not there; the monitor's command cpus lists "
 		       "those that are";
@@ -131,8 +133,9 @@ static int begin(struct vm *vm, const char **why)
 	uart_reset(&vm->uart);
 	virtio_init(vm);
 	balloon_reset(&vm->balloon);
-	if (vm->config->memory / BLOCK_SIZE > frames_free_blocks())
-		return -ENOSPC;
+	err = store_make_room(vm->config->memory / BLOCK_SIZE, STORE_SPARE_BLOCKS);
+	if (err)
+		return err;
 	if (virt->vm_init(vm) < 0)
 		return -ENOMEM;
 	return vm_memory_init(vm, vm->config->memory);
@@ -195,7 +198,7 @@ int vm_create_step(struct vm *vm)
 
 	if (!vm->nested_root) {
 		err = begin(vm, &why);
-		if (err == 0)
+		if (err >= 0)
 			return -EAGAIN;
 	} else {
 		err = memory_step(vm);

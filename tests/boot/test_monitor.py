@@ -4,7 +4,7 @@
 import re
 
 from machine import Machine
-from test_tiny import tiny
+from test_tiny import results, tiny
 
 CTRL_T = "\x14"
 RESTARTS = {"svm": 200, "vmx": 5}  # one takes Bochs some seconds
@@ -112,6 +112,28 @@ def test_monitor(machine_type: type[Machine]) -> None:
         command(machine, "guests", r"echo +stopped +8 .* 3  stopped by the operator")
         command(machine, "log", r"tidepool: starting")
         machine.expect(r"tidepool> log\s")
+
+
+def test_start_takes_memory_from_the_store(machine_type: type[Machine]) -> None:
+    """The store has all memory; a guest that is started gets its own, and no page changes."""
+    modules = [
+        tiny("room", "give=2 blocks=14", words="memory=8M compress=off"),
+        tiny("cpu", name="late", words="memory=32M"),
+    ]
+    with machine_type(modules, cpus=2, memory=96, cmdline="idle=halt", limit=60) as machine:
+        machine.expect(r"late\| TEST cpu: Success\s")
+        wait_stopped(machine, "late")
+        command(machine, "stop room", r"guest room is being stopped")
+        wait_stopped(machine, "room")
+        command(machine, "start room", r"guest room is starting")
+        machine.expect(r"room\| room: 2 blocks are back\s")
+        machine.expect(r"room\| room: full with \d+ pages\s")
+        assert free_kib(machine) < 16 * 1024
+        command(machine, "start late", r"guest late is starting")
+        machine.expect(r"all guests have stopped")
+        output = machine.output()
+    assert results(output) == {"room": "Success", "late": "Success"}
+    assert "not started" not in output
 
 
 def test_restarts_leave_nothing_behind(machine_type: type[Machine]) -> None:

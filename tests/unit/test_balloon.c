@@ -33,6 +33,8 @@ static unsigned int flushed[VCPUS], kicked[VCPUS];
 static int64_t out;	    /* blocks that are allocated, that of zeroes included */
 static int64_t left;	    /* that there still are */
 static uint64_t awaited;    /* by guests that are being restarted */
+static uint64_t stored;	    /* blocks that the store can spare */
+static unsigned int asked;  /* for these, so often */
 static unsigned int pulses; /* of the balloon's interrupt pin */
 
 void *frame_alloc(void)
@@ -64,6 +66,20 @@ void block_free(void *block)
 uint64_t frames_free_blocks(void)
 {
 	return (uint64_t)left;
+}
+
+/* The store's blocks come one a call, when it has been asked twice. */
+int store_make_room(uint64_t blocks, uint64_t spare)
+{
+	assert_int_equal(blocks, awaited + 1);
+	assert_int_equal(spare, 0);
+	if (!stored)
+		return -ENOSPC;
+	if (asked++ % 2) {
+		stored--;
+		left++;
+	}
+	return 1;
 }
 
 uint64_t vms_awaited_blocks(void)
@@ -266,6 +282,25 @@ static void test_host_without_memory(void **state)
 	assert_int_equal(take(0, 3), 0);
 }
 
+/* What the store can spare comes in steps; what others were promised of it is not the guest's. */
+static void test_store_makes_room(void **state)
+{
+	(void)state;
+	balloon_leave(&vcpus[2]);
+	balloon_leave(&vcpus[1]);
+	assert_int_equal(give(0, 3), 0);
+	awaited = (uint64_t)left;
+	asked = 0;
+	stored = 1;
+	assert_int_equal(take(0, 3), -TIDEPOOL_EAGAIN);
+	assert_int_equal(take(0, 3), -TIDEPOOL_EAGAIN);
+	assert_int_equal(take(0, 3), 0);
+	assert_int_equal(asked, 2);
+	assert_int_equal(vm.blocks_held, BLOCKS);
+	awaited = 0;
+	left--;
+}
+
 /* The guest ends in the middle of a change: tear_down() counts. */
 static void test_end_while_giving(void **state)
 {
@@ -329,6 +364,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_change_at_a_time, setup, tear_down),
 		cmocka_unit_test_setup_teardown(test_taking, setup, tear_down),
 		cmocka_unit_test_setup_teardown(test_host_without_memory, setup, tear_down),
+		cmocka_unit_test_setup_teardown(test_store_makes_room, setup, tear_down),
 		cmocka_unit_test_setup_teardown(test_end_while_giving, setup, tear_down),
 		cmocka_unit_test_setup_teardown(test_end_while_taking, setup, tear_down),
 		cmocka_unit_test_setup_teardown(test_report, setup, tear_down),
