@@ -26,7 +26,7 @@ def test_guests_side_by_side(machine_type: type[Machine]) -> None:
         tiny("irq"),
         tiny("strings"),
         tiny("cpu"),
-        tiny("full", words="memory=16M tmem=4M"),
+        tiny("full", words="memory=16M tmem=4M compress=off"),
         tiny("compress", words="memory=16M tmem=1M"),
         tiny("vector", "seed=1 rounds=3", name="vector1"),
         tiny("vector", "seed=7 rounds=3", name="vector2"),

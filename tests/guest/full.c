@@ -172,12 +172,15 @@ static void test_ephemeral(uint64_t room)
 		CHECK_EQ(put(persistent, i), 0,
 			 "put of a persistent page in an ephemeral one's place");
 	held = (uint64_t)query(TIDEPOOL_QUERY_HELD) - room / 2;
-	print("full: %lu ephemeral pages left\n", held);
 	older = count_present(ephemeral, 0, room);
 	newer = count_present(ephemeral, room, 2 * room);
+	print("full: %lu ephemeral pages left, %lu of them of the newer half\n", held, newer);
 	CHECK_EQ(older + newer, held, "ephemeral pages that are left");
-	/* each lane of the store drops its oldest, not the oldest of all */
-	CHECK(newer > older, "%lu pages of the newer half, %lu of the older", newer, older);
+	/*
+	 * Each lane of the store drops its oldest, not the oldest of all, and which page is in
+	 * which lane is chance: two thirds as a rule, half once in thirty boots.
+	 */
+	CHECK(3 * newer > held, "%lu pages of the newer half, %lu of the older", newer, older);
 	for (uint64_t i = 0; i < room / 2; i++)
 		expect_page(persistent, i);
 	CHECK_EQ(pool_destroy(ephemeral), 0, "destroy");
