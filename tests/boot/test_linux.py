@@ -62,7 +62,7 @@ def test_guests_side_by_side(machine_type: type[Machine]) -> None:
     refuse = "tp.test=refuse tp.passes=1 tp.mib=110 tp.backing=48"
     modules += linux("db", f"memory=192M vcpus={vcpus} tmem=8M", refuse)
     modules += linux("bad", "memory=96M on_reset=stop", "tp.test=crash panic=-1")
-    with machine_type(modules, limit=180) as machine:
+    with machine_type(modules, limit=250) as machine:
         output = machine.wait_end()
         assert re.search(r"tidepool: guest bad: stopped: (triple fault|reset)", output)
         for name in ("web", "db"):
