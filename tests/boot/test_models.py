@@ -11,6 +11,7 @@ import pytest
 
 from machine import BUILD, Bochs, Machine, Qemu
 from mkiso import Module
+from test_linux import check_figures_agree, linux
 
 GUESTS = BUILD / "tests" / "guest"
 
@@ -127,3 +128,18 @@ def test_virtual_interrupt_delivery_saves_exits() -> None:
         assert "TEST irq: Success" in output
         exits[word] = int(re.search(r"guest irq: hypercalls=0 exits=(\d+)", output).group(1))
     assert exits[""] < exits[" apicv=off"]
+
+
+@pytest.mark.models
+def test_linux_guests_with_two_vcpus_on_an_amd_model() -> None:
+    """What test_linux.py does on an Intel model: two guests with two vCPUs each on two CPUs."""
+    names = ("web", "db")
+    modules = []
+    for name in names:
+        modules += linux(name, "memory=96M vcpus=2", "tp.test=swap tp.mib=64 tp.passes=1")
+    with Bochs(modules, model="ryzen", limit=180) as machine:
+        output = machine.wait_end()
+    for name in names:
+        assert f"{name}| tidepool-cpus: 2" in output
+        assert f"{name}| hog: OK" in output
+        assert check_figures_agree(output, name)["put"] > 1000
