@@ -20,11 +20,8 @@ static void fill(struct tmem_key (*name)(uint64_t n))
 
 	client = client_create(UINT64_MAX);
 	pool = pool_create(client, PERSISTENT);
-	for (n = 0; n < HELD; n++) {
-		struct tmem_key key = name(n);
-
-		must(tmem_put(client, pool, &key, host_source(n)), 0, "put");
-	}
+	for (n = 0; n < HELD; n++)
+		put_page(client, pool, name(n), host_source(n));
 }
 
 /* A swap device: one huge object. */

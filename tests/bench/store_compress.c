@@ -38,9 +38,7 @@ static void begin(void)
 
 static void put(uint64_t key, uint64_t n)
 {
-	struct tmem_key name = key_of(key);
-
-	must(tmem_put(client, pool, &name, pages + n * PAGE), 0, "put");
+	put_page(client, pool, key_of(key), pages + n * PAGE);
 }
 
 static void compress_all(void)

@@ -17,9 +17,7 @@ static uint64_t pool;
 
 static void put(uint64_t key, const void *page)
 {
-	struct tmem_key name = key_of(key);
-
-	must(tmem_put(client, pool, &name, page), 0, "put");
+	put_page(client, pool, key_of(key), page);
 }
 
 /* Make the pages that host_source() gives other ones than they were, and no two alike. */
@@ -66,58 +64,61 @@ static void put_replace(uint64_t n)
 	put(n * 71993 % HELD, host_source(HELD + n));
 }
 
-static bool measure(const char *name, void (*op)(uint64_t n), double *ratio)
+static void measure(const char *name, void (*op)(uint64_t n))
 {
 	const struct clock_subject subject = {.name = name, .op = op, .pairs = PAIRS};
-	struct clock_result result;
 
-	if (!clock_measure(&subject, host_copy, &result))
+	clock_report(&subject, host_copy);
+}
+
+/* What a put of new contents takes beside so many pages, in copies. Returns false if not measured.
+ */
+static bool measure_beside(const char *name, uint32_t dedup, uint64_t held, double *ratio)
+{
+	const struct clock_subject subject = {.name = name, .op = put_unique, .pairs = PAIRS};
+	struct clock_result result;
+	bool measured;
+
+	begin(dedup, held);
+	stamp(0, HOST_PAGES);
+	measured = clock_measure(&subject, host_copy, &result);
+	end();
+	if (!measured)
 		return false;
-	if (ratio)
-		*ratio = result.ratio;
-	else
-		clock_print(name, result.ratio, "M");
-	fprintf(stderr, "# %s: rounds %.2f..%.2f M, %.0f ns\n", name, result.low, result.high,
+	fprintf(stderr, "# store_%s: rounds %.2f..%.2f M, %.0f ns\n", name, result.low, result.high,
 		result.ns);
+	*ratio = result.ratio;
 	return true;
 }
 
-/* A put of new contents among few and among many pages: it should not matter. */
-static void measure_growth(const char *name, uint32_t dedup)
+/* Among few and among many pages: it should not matter. */
+static void measure_growth(const char *name, const char *figure, uint32_t dedup)
 {
 	double few, many;
-	bool measured;
 
-	begin(dedup, FEW_HELD);
-	stamp(0, HOST_PAGES);
-	measured = measure(name, put_unique, &few);
-	end();
-	begin(dedup, MANY_HELD);
-	stamp(0, HOST_PAGES);
-	measured = measure(name, put_unique, &many) && measured;
-	end();
-	if (measured)
-		clock_print(name, many / few, "x");
+	if (measure_beside(name, dedup, FEW_HELD, &few) &&
+	    measure_beside(name, dedup, MANY_HELD, &many))
+		clock_print(figure, many / few, "x");
 }
 
 void store_dedup(void)
 {
 	begin(TMEM_DEDUP_OFF, HELD);
 	stamp(HELD, HOST_PAGES - HELD);
-	measure("store_dedup_off", put_unique, NULL);
+	measure("dedup_off", put_unique);
 	end();
 
 	begin(TMEM_DEDUP_ALONE, HELD);
 	stamp(HELD, HOST_PAGES - HELD);
-	measure("store_dedup_unique", put_unique, NULL);
-	measure("store_dedup_duplicate", put_duplicate, NULL);
+	measure("dedup_unique", put_unique);
+	measure("dedup_duplicate", put_duplicate);
 	end();
 
 	begin(TMEM_DEDUP_ALONE, HELD);
 	stamp(HELD, HOST_PAGES - HELD);
-	measure("store_dedup_replace", put_replace, NULL);
+	measure("dedup_replace", put_replace);
 	end();
 
-	measure_growth("store_dedup_off_growth", TMEM_DEDUP_OFF);
-	measure_growth("store_dedup_unique_growth", TMEM_DEDUP_ALONE);
+	measure_growth("dedup_off_growth", "store_dedup_off_growth", TMEM_DEDUP_OFF);
+	measure_growth("dedup_unique_growth", "store_dedup_unique_growth", TMEM_DEDUP_ALONE);
 }

@@ -130,9 +130,7 @@ static bool grow(uint64_t held)
 	uint64_t n;
 
 	for (n = 0; n < held; n++) {
-		struct tmem_key key = key_of(n);
-
-		must(tmem_put(client, pool, &key, zero), 0, "put");
+		put_page(client, pool, key_of(n), zero);
 		if (n % (MILLION / 10) == 0 && memory_used() > MEMORY_LIMIT)
 			return false;
 	}

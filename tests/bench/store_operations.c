@@ -17,9 +17,7 @@ static uint64_t pool;
 
 static void put(uint64_t key, const void *page)
 {
-	struct tmem_key name = key_of(key);
-
-	must(tmem_put(client, pool, &name, page), 0, "put");
+	put_page(client, pool, key_of(key), page);
 }
 
 static void get(uint64_t key, void *page)

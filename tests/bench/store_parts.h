@@ -24,6 +24,13 @@ static inline struct tmem_key key_of(uint64_t n)
 /* Ends the program, saying where, if the store did not do what a figure is about. */
 void must(int64_t ret, int64_t wanted, const char *what);
 
+/* A put that has to succeed. Inline: it is part of what is measured. */
+static inline void put_page(struct tmem_client *client, uint64_t pool, struct tmem_key key,
+			    const void *page)
+{
+	must(tmem_put(client, pool, &key, page), 0, "put");
+}
+
 struct tmem_client *client_create(uint64_t cap);
 struct tmem_client *client_create_dedup(uint64_t cap, uint32_t dedup);
 void client_destroy(struct tmem_client *client);

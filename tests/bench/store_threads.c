@@ -156,11 +156,8 @@ static void fill(uint64_t cap, uint64_t flags)
 	client = client_create(cap);
 	pool = pool_create(client, flags);
 	for (n = 0; n < HELD; n++) {
-		for (thread = 0; thread < THREADS; thread++) {
-			struct tmem_key key = thread_key(thread, n);
-
-			must(tmem_put(client, pool, &key, host_source(n)), 0, "put");
-		}
+		for (thread = 0; thread < THREADS; thread++)
+			put_page(client, pool, thread_key(thread, n), host_source(n));
 	}
 }
 
