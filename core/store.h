@@ -52,6 +52,16 @@ uint64_t store_block_moves(void);
 uint64_t store_costs(void);
 
 /*
+ * Blocks that the store leaves alone, so that page tables and control blocks of later guests can
+ * still be had when guests have filled the store; what a guest that is being restarted has just
+ * given back is left alone as well.
+ */
+#define STORE_RESERVE_BLOCKS 4u
+
+/* What the store does not take, and one that it does. */
+#define STORE_SPARE_BLOCKS (STORE_RESERVE_BLOCKS + 1)
+
+/*
  * store_make_room - a step of having so many free blocks in the pool that guests are built from
  * @blocks: so many at least
  * @spare:  so many more are tried for; STORE_SPARE_BLOCKS for one whose account is to be made
@@ -60,16 +70,6 @@ uint64_t store_costs(void);
  * Context: no lock held; takes as long as some pages copied.
  */
 int store_make_room(uint64_t blocks, uint64_t spare);
-
-/* What the store does not take, and one that it does. */
-#define STORE_SPARE_BLOCKS (STORE_RESERVE_BLOCKS + 1)
-
-/*
- * Blocks that the store leaves alone, so that page tables and control blocks of later guests can
- * still be had when guests have filled the store; what a guest that is being restarted has just
- * given back is left alone as well.
- */
-#define STORE_RESERVE_BLOCKS 4u
 
 /*
  * store_idle_step - a bit of the store's work, for an idle CPU; see tmem_idle_step()
