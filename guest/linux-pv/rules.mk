@@ -95,18 +95,18 @@ fs_files   := $(addprefix $(GUEST)/,$(addsuffix .ko,$(notdir $(fs_modules))))
 $(fs_files): $(GUEST)/kernel/version
 	strip --strip-debug -o $@ $(@D)/kernel/modules/$(filter %/$(basename $(@F)),$(fs_modules)).ko
 
-guest_programs := $(addprefix $(GUEST)/,hog churn rules dmctl cost)
+guest_programs := $(addprefix $(GUEST)/,hog vectors churn rules dmctl cost)
 
 $(guest_programs): $(GUEST)/%: tests/guest-linux/%.c | deps-build
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -Os -static -s -Wall -Wextra -Werror -Wconversion -Wshadow -o $@ $<
 
 initrd_files := tests/guest-linux/init:init $(GUEST)/tidepool.ko:lib/tidepool.ko \
-		$(GUEST)/brd.ko:lib/brd.ko $(GUEST)/hog \
+		$(GUEST)/brd.ko:lib/brd.ko $(GUEST)/hog $(GUEST)/vectors \
 		$(foreach file,$(virtio_files),$(file):lib/$(notdir $(file)))
 
 $(GUEST)/initrd.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/tidepool.ko \
-		     $(GUEST)/brd.ko $(virtio_files) $(GUEST)/hog
+		     $(GUEST)/brd.ko $(virtio_files) $(GUEST)/hog $(GUEST)/vectors
 	tools/mkinitramfs.sh $@ $(initrd_files)
 
 # The same with what the tests of the page cache need; apart, for each boot unpacks it all.
@@ -115,7 +115,7 @@ $(GUEST)/initrd-cache.img: $(GUEST)/initrd.img $(GUEST)/tidepool-test.ko $(GUEST
 	tools/mkinitramfs.sh $@ $(initrd_files) $(GUEST)/tidepool-test.ko:lib/tidepool-test.ko \
 		$(GUEST)/tidepool-dm.ko:lib/tidepool-dm.ko \
 		$(foreach file,$(fs_files),$(file):lib/$(notdir $(file))) \
-		tests/guest-linux/bench.sh:lib/bench.sh $(filter-out %/hog,$(guest_programs))
+		tests/guest-linux/bench.sh:lib/bench.sh $(filter-out %/hog %/vectors,$(guest_programs))
 
 # The same for another kernel, with no other modules than the driver.
 $(GUEST)/initrd-%.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/driver-%/tidepool.ko \

@@ -41,10 +41,10 @@ extern const unsigned int cpuid_need_count;
 /* What the rows add (cpuid_fix.c), in their order. */
 cpuid_fix_fn cpuid_fix_vendor, cpuid_fix_features, cpuid_fix_cache, cpuid_fix_timer,
 	cpuid_fix_structured, cpuid_fix_threads, cpuid_fix_cores, cpuid_fix_no_level,
-	cpuid_fix_xstate, cpuid_fix_xstate_compact, cpuid_fix_crystal, cpuid_fix_frequency,
-	cpuid_fix_kvm_signature, cpuid_fix_kvm_features, cpuid_fix_tidepool_signature,
-	cpuid_fix_tidepool_version, cpuid_fix_extended, cpuid_fix_extended_features,
-	cpuid_fix_power, cpuid_fix_address_sizes, cpuid_fix_amd_topology;
+	cpuid_fix_xstate, cpuid_fix_crystal, cpuid_fix_frequency, cpuid_fix_kvm_signature,
+	cpuid_fix_kvm_features, cpuid_fix_tidepool_signature, cpuid_fix_tidepool_version,
+	cpuid_fix_extended, cpuid_fix_extended_features, cpuid_fix_power, cpuid_fix_address_sizes,
+	cpuid_fix_amd_topology;
 
 /*
  * cpuid_guest_bits - a leaf as every guest sees it: the host's bits that the allow-list shows,

@@ -149,13 +149,6 @@ void cpuid_fix_xstate(struct vcpu *vcpu, uint32_t subleaf, struct cpuid_regs *re
 	};
 }
 
-void cpuid_fix_xstate_compact(struct vcpu *vcpu, uint32_t subleaf, struct cpuid_regs *regs)
-{
-	(void)subleaf;
-	if (regs->eax & CPUID_D_1_EAX_XSAVEC)
-		regs->ebx = fpu_compact_size(vcpu->arch.xcr0);
-}
-
 /*
  * Intel: the TSC's frequency is crystal * EBX / EAX. The crystal is told as fast as the TSC itself,
  * or as its largest part that fits 32 bits: the local APIC's timer counts it.

@@ -19,8 +19,7 @@
 #include "core/vm/vcpu.h"
 
 #define XSAVE_LEAF	  0xdu
-#define XSAVE_LEGACY_SIZE 576u /* FXSAVE region and header */
-#define XSAVE_ALIGNMENT	  64u
+#define XSAVE_LEGACY_SIZE 576u	    /* FXSAVE region and header */
 #define COMPONENTS	  10u	    /* up to PKRU */
 #define AREA_MAX	  PAGE_SIZE /* arch.fpu is one frame */
 
@@ -36,7 +35,6 @@
 /* Where a component lies in the standard format. Written by fpu_policy_init() only. */
 static struct {
 	uint32_t size, offset;
-	bool aligned; /* in the compact format */
 } components[COMPONENTS];
 static uint64_t offered;
 
@@ -75,7 +73,6 @@ void fpu_policy_init(void)
 		regs = host_cpuid(XSAVE_LEAF, i);
 		components[i].size = regs.eax;
 		components[i].offset = regs.ebx;
-		components[i].aligned = regs.ecx & CPUID_D_N_ECX_ALIGNED;
 	}
 	add(&offered, host, XCR0_LEGACY);
 	add(&offered, host, XCR0_LEGACY | XCR0_AVX);
@@ -98,20 +95,6 @@ uint32_t fpu_area_size(uint64_t xcr0)
 		end = components[i].offset + components[i].size;
 		if (xcr0 & BIT(i) && end > size)
 			size = end;
-	}
-	return size;
-}
-
-uint32_t fpu_compact_size(uint64_t xcr0)
-{
-	uint32_t size = XSAVE_LEGACY_SIZE;
-
-	for (unsigned int i = 2; i < COMPONENTS; i++) {
-		if (!(xcr0 & BIT(i)))
-			continue;
-		if (components[i].aligned)
-			size = ALIGN_UP(size, XSAVE_ALIGNMENT);
-		size += components[i].size;
 	}
 	return size;
 }
