@@ -6,7 +6,8 @@
  *
  * A round loads all registers that the processor has (ZMM, YMM or XMM), counts down for longer than
  * a process keeps its CPU, and looks at them. Several at once, with seeds of their own, show that
- * neither the kernel's switch of tasks nor the hypervisor's of vCPUs mixes them up. Prints one line:
+ * neither the kernel's switch of tasks nor the hypervisor's of vCPUs mixes them up. Prints one
+ * line:
  *
  *   vectors: OK seed=N registers=COUNTxBYTES rounds=N     exit status 0
  *   vectors: BAD seed=N register=N byte=N round=N         exit status 1

@@ -16,6 +16,7 @@
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/vcpu/machine_check.h"
 #include "arch/x86_64/vcpu/policy.h"
+#include "arch/x86_64/vcpu/walk.h"
 #include "core/console.h"
 #include "core/errno.h"
 #include "core/frames.h"
@@ -88,11 +89,11 @@ void panic(const char *fmt, ...)
 	abort();
 }
 
-int guest_translate(struct vcpu *v, gva_t gva, bool write, bool fetch, gpa_t *gpa,
-		    uint32_t *error_code)
+int walk_tables(const struct vm *guest, const struct vcpu_paging *paging, gva_t gva,
+		struct walk_access access, gpa_t *gpa, uint32_t *error_code)
 {
-	(void)v;
-	assert_true(fetch && !write);
+	(void)guest, (void)paging;
+	assert_true(access.fetch && !access.write);
 	*error_code = 0;
 	*gpa = gva;
 	return gva < guest_mapped ? 0 : -EFAULT;

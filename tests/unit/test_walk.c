@@ -295,27 +295,6 @@ static void test_32_bit(void **state)
 	expect_fault(gva, READ, PF_PRESENT | PF_RESERVED);
 }
 
-static void test_guest_translate(void **state)
-{
-	uint32_t error_code;
-	gpa_t gpa;
-
-	(void)state;
-	host.state.cr0 = paging.cr0;
-	host.state.cr3 = paging.cr3;
-	host.state.cr4 = paging.cr4;
-	host.state.efer = paging.efer;
-	put64(PT, index_of(GVA, 1), PAGE | P);
-	assert_int_equal(guest_translate(&host_vcpu, GVA, false, true, &gpa, &error_code), 0);
-	assert_int_equal(gpa, PAGE + 0x678);
-	assert_int_equal(guest_translate(&host_vcpu, GVA, true, false, &gpa, &error_code), -EFAULT);
-	assert_int_equal(error_code, PF_PRESENT | PF_WRITE);
-	host.cpl = 3;
-	assert_int_equal(guest_translate(&host_vcpu, GVA, false, false, &gpa, &error_code),
-			 -EFAULT);
-	assert_int_equal(error_code, PF_PRESENT | PF_USER);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,7 +311,6 @@ int main(void)
 		cmocka_unit_test_setup(test_no_paging, set_up),
 		cmocka_unit_test_setup(test_pae, set_up),
 		cmocka_unit_test_setup(test_32_bit, set_up),
-		cmocka_unit_test_setup(test_guest_translate, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

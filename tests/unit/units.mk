@@ -49,7 +49,7 @@ unit_test_bus := core/dev/bus.c core/dev/power.c core/dev/testdev.c $(virtio_sou
 unit_test_vmacpi := core/vm/acpi.c
 
 svm_sources := arch/x86_64/svm/cr.c arch/x86_64/svm/exits.c arch/x86_64/svm/inject.c arch/x86_64/svm/maps.c arch/x86_64/svm/npt.c arch/x86_64/svm/vmcb.c
-unit_test_svm := $(svm_sources) arch/x86_64/vcpu/reset.c
+unit_test_svm := $(svm_sources) arch/x86_64/vcpu/fetch.c arch/x86_64/vcpu/reset.c
 unit_test_svm_exits := $(unit_test_svm)
 
 vcpu_sources := $(addprefix arch/x86_64/vcpu/,cpuid.c cpuid_fix.c cpuid_table.c fpu.c msr.c pvclock.c) \

@@ -8,13 +8,13 @@
  */
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/cpu/cpu.h"
+#include "arch/x86_64/vcpu/fetch.h"
 #include "arch/x86_64/vcpu/machine_check.h"
 #include "arch/x86_64/vcpu/policy.h"
 #include "core/console.h"
 #include "core/string.h"
 #include "core/vm/vm.h"
 
-#define INSN_MAX 15 /* bytes of an instruction */
 #define INSN_HLT 0xf4
 
 struct exit_rule {
@@ -103,31 +103,6 @@ static void decode_machine_check(struct vcpu *vcpu, const struct vmcb_control *c
 	machine_check_in_guest(vcpu);
 }
 
-/* Reads the instruction at RIP as far as its pages are there. Returns the number of bytes. */
-static unsigned int fetch_insn(struct vcpu *vcpu, const struct vcpu_paging *paging, bool code64,
-			       uint8_t insn[INSN_MAX])
-{
-	unsigned int count = 0;
-	uint32_t error_code;
-	gpa_t gpa;
-
-	while (count < INSN_MAX) {
-		gva_t gva = paging->rip + count;
-		size_t chunk;
-
-		if (!code64)
-			gva = (uint32_t)(gva + paging->cs_base);
-		chunk = PAGE_SIZE - (gva & (PAGE_SIZE - 1));
-		if (chunk > INSN_MAX - count)
-			chunk = INSN_MAX - count;
-		if (guest_translate(vcpu, gva, false, true, &gpa, &error_code) < 0 ||
-		    vm_read_guest(vcpu->vm, gpa, insn + count, chunk) < 0)
-			break;
-		count += (unsigned int)chunk;
-	}
-	return count;
-}
-
 static bool is_legacy_prefix(uint8_t byte)
 {
 	static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
@@ -143,8 +118,7 @@ static bool is_legacy_prefix(uint8_t byte)
  * MOV to or from a control register, for CPUs without decode assists: prefixes, REX, 0F 20 or 0F
  * 22, ModRM. Returns the instruction's length, 0 if it is something else.
  */
-static unsigned int decode_mov_cr(const uint8_t *insn, unsigned int count, bool code64,
-				  uint8_t *gpr)
+static unsigned int decode_mov_cr(const uint8_t *insn, size_t count, bool code64, uint8_t *gpr)
 {
 	unsigned int i = 0;
 	uint8_t rex = 0;
@@ -161,7 +135,7 @@ static unsigned int decode_mov_cr(const uint8_t *insn, unsigned int count, bool 
 
 static bool is_code64(const struct vcpu_paging *paging)
 {
-	return paging->efer & EFER_LMA && paging->cs_attr & ATTR_CODE_L;
+	return insn_mode(paging) == INSN_MODE_64;
 }
 
 /*
@@ -177,7 +151,7 @@ static void decode_host_event(struct vcpu *vcpu, const struct vmcb_control *cont
 	if (!(control->interrupt_shadow & INTERRUPT_SHADOW))
 		return;
 	svm_get_paging(vcpu, &paging);
-	if (paging.cpl || !fetch_insn(vcpu, &paging, is_code64(&paging), insn) || *insn != INSN_HLT)
+	if (paging.cpl || !insn_fetch(vcpu->vm, &paging, insn) || *insn != INSN_HLT)
 		return;
 	vcpu->exit.kind = EXIT_HLT;
 	svm_of(vcpu)->next_rip = paging.rip + 1;
@@ -196,8 +170,7 @@ static bool find_mov_cr(struct vcpu *vcpu, const struct vmcb_control *control, u
 			return true;
 	}
 	svm_get_paging(vcpu, &paging);
-	length = decode_mov_cr(insn, fetch_insn(vcpu, &paging, is_code64(&paging), insn),
-			       is_code64(&paging), gpr);
+	length = decode_mov_cr(insn, insn_fetch(vcpu->vm, &paging, insn), is_code64(&paging), gpr);
 	svm_of(vcpu)->next_rip = paging.rip + length;
 	return length;
 }

@@ -56,13 +56,6 @@ int mmio_emulate(struct vcpu *vcpu);
  */
 int string_io_emulate(struct vcpu *vcpu);
 
-/*
- * guest_translate - walk the guest's page tables
- * Returns 0 and *gpa, or -EFAULT with *error_code as a #PF would push. Reads only guest RAM.
- */
-int guest_translate(struct vcpu *vcpu, gva_t gva, bool write, bool fetch, gpa_t *gpa,
-		    uint32_t *error_code);
-
 /* vcpu_state_reset - the processor's state after INIT or power-on (SDM vol. 3A, table 9-1). */
 void vcpu_state_reset(struct vcpu_state *state);
 

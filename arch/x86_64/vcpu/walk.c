@@ -5,7 +5,6 @@
 #include "arch/x86_64/vcpu/walk.h"
 #include "arch/x86_64/cpu/cpu.h"
 #include "arch/x86_64/cpu/msr.h"
-#include "arch/x86_64/vcpu/policy.h"
 #include "arch/x86_64/virt.h"
 #include "core/errno.h"
 #include "core/vm/vcpu.h"
@@ -221,15 +220,4 @@ int walk_tables(const struct vm *vm, const struct vcpu_paging *paging, gva_t gva
 
 		return walk_levels(&walk, &legacy, paging->cr3 & CR3_32, gva, gpa, error_code);
 	}
-}
-
-int guest_translate(struct vcpu *vcpu, gva_t gva, bool write, bool fetch, gpa_t *gpa,
-		    uint32_t *error_code)
-{
-	struct vcpu_paging paging;
-	struct walk_access access = {.write = write, .fetch = fetch};
-
-	virt->get_paging(vcpu, &paging);
-	access.user = paging.cpl == 3;
-	return walk_tables(vcpu->vm, &paging, gva, access, gpa, error_code);
 }
