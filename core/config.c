@@ -524,13 +524,16 @@ static void parse_boot_line(struct parser *parser)
 		else if (word_is(word, "mitigations=off"))
 			parser->config->mitigations_off = true;
 		else if (word_is(word, "apicv=off"))
-			parser->config->apicv_off = true;
+			parser->config->apicv = CONFIG_APICV_OFF;
+		else if (word_is(word, "apicv=on"))
+			parser->config->apicv = CONFIG_APICV_ON;
 		else if (word_is(word, "nmi=panic"))
 			parser->config->nmi_panic = true;
 		else if (!word_has_prefix(word, "pool=", &text))
-			fault_in_boot_line(parser, word,
-					   "ignored; expected idle=halt, idle=poweroff, "
-					   "apicv=off, mitigations=off, nmi=panic or pool=");
+			fault_in_boot_line(
+				parser, word,
+				"ignored; expected idle=halt, idle=poweroff, "
+				"apicv=off, apicv=on, mitigations=off, nmi=panic or pool=");
 		else if ((complaint = config_parse_pool(text, parser->config)))
 			fault_in_boot_line(parser, word, complaint);
 	}

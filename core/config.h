@@ -82,12 +82,13 @@ struct guest_config {
 };
 
 enum config_when_idle { CONFIG_IDLE_HALT, CONFIG_IDLE_POWEROFF };
+enum config_apicv { CONFIG_APICV_AUTO, CONFIG_APICV_OFF, CONFIG_APICV_ON };
 
 struct config {
 	enum config_when_idle when_idle; /* "idle=": what to do when the last guest has ended */
-	bool nmi_panic;	      /* "nmi=panic": an NMI ends the host, showing where it was */
-	bool apicv_off;	      /* "apicv=off": no interrupt delivery by the processor, to compare */
-	bool mitigations_off; /* "mitigations=off": no speculation barriers, to compare */
+	bool nmi_panic;		 /* "nmi=panic": an NMI ends the host, showing where it was */
+	enum config_apicv apicv; /* "apicv=": interrupt delivery by the processor; see init.c */
+	bool mitigations_off;	 /* "mitigations=off": no speculation barriers, to compare */
 	uint32_t pool_count;
 	struct pool_config pools[CONFIG_MAX_POOLS];
 	uint32_t dedup_group_count;

@@ -86,6 +86,15 @@ void init(uint32_t magic, uint32_t info_address)
 	platform_switch_stack(init_on_own_stack); /* needs page tables: guard pages around it */
 }
 
+/*
+ * Bochs (2.7) delivers a virtual interrupt that waits whenever an interrupt of the host's comes,
+ * with RFLAGS.IF clear as well: a guest then meets its timer inside its own critical sections.
+ */
+static bool apicv_works(void)
+{
+	return !platform_is_bochs();
+}
+
 static void init_on_own_stack(void)
 {
 	uint32_t cpus;
@@ -95,7 +104,8 @@ static void init_on_own_stack(void)
 	platform_init_cpu();
 	config_parse(&boot, &config, report_config_fault);
 	trap_set_nmi_panic(config.nmi_panic);
-	virt_apicv_off = config.apicv_off;
+	virt_apicv_off = config.apicv == CONFIG_APICV_OFF ||
+			 (config.apicv == CONFIG_APICV_AUTO && !apicv_works());
 	mitigations_init(config.mitigations_off); /* backends choose by it how to enter guests */
 	if (mitigations_init_cpu() < 0 || virt_select() < 0 || virt->cpu_enable(this_cpu()) < 0)
 		give_up();

@@ -157,6 +157,7 @@ static int setup(void **state)
 
 static void check_usual(void)
 {
+	assert_false(info.bochs);
 	assert_int_equal(info.cpu_count, 2);
 	assert_int_equal(info.cpus[0], 0);
 	assert_int_equal(info.cpus[1], 1);
@@ -180,6 +181,15 @@ static void test_xsdt(void **state)
 	memory[RSDT] = 'x';
 	assert_int_equal(parse(36), 0);
 	check_usual();
+}
+
+static void test_bochs(void **state)
+{
+	(void)state;
+	memcpy(rsdp + 9, "BOCHS ", 6);
+	finish_rsdp();
+	assert_int_equal(parse(sizeof(rsdp)), 0);
+	assert_true(info.bochs);
 }
 
 static void test_rsdt_of_revision_0(void **state)
@@ -387,6 +397,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_xsdt, setup),
+		cmocka_unit_test_setup(test_bochs, setup),
 		cmocka_unit_test_setup(test_rsdt_of_revision_0, setup),
 		cmocka_unit_test_setup(test_rsdt_when_the_xsdt_is_bad, setup),
 		cmocka_unit_test_setup(test_bad_rsdp, setup),

@@ -89,7 +89,7 @@ static void test_good_lines(void **state)
 	assert_int_equal(sentence_count, 0);
 	assert_int_equal(config.guest_count, 2);
 	assert_int_equal(config.when_idle, CONFIG_IDLE_POWEROFF);
-	assert_true(config.apicv_off);
+	assert_int_equal(config.apicv, CONFIG_APICV_OFF);
 	assert_true(config.mitigations_off);
 	assert_true(config.nmi_panic);
 
@@ -520,15 +520,18 @@ static void test_boot_line(void **state)
 	(void)state;
 	begin();
 	module("web kernel");
-	strcpy(boot.cmdline, "idle=halt idel=poweroff idle=now");
+	strcpy(boot.cmdline, "idle=halt idel=poweroff idle=now apicv=on");
 	parse();
 	assert_int_equal(sentence_count, 2);
-	assert_string_equal(sentences[0],
-			    "boot line: \"idel=poweroff\": ignored; expected idle=halt, "
-			    "idle=poweroff, apicv=off, mitigations=off, nmi=panic or pool=");
-	assert_string_equal(sentences[1],
-			    "boot line: \"idle=now\": ignored; expected idle=halt, "
-			    "idle=poweroff, apicv=off, mitigations=off, nmi=panic or pool=");
+	assert_int_equal(config.apicv, CONFIG_APICV_ON);
+	assert_string_equal(
+		sentences[0],
+		"boot line: \"idel=poweroff\": ignored; expected idle=halt, "
+		"idle=poweroff, apicv=off, apicv=on, mitigations=off, nmi=panic or pool=");
+	assert_string_equal(
+		sentences[1],
+		"boot line: \"idle=now\": ignored; expected idle=halt, "
+		"idle=poweroff, apicv=off, apicv=on, mitigations=off, nmi=panic or pool=");
 	assert_int_equal(config.when_idle, CONFIG_IDLE_HALT);
 	assert_int_equal(config.guest_count, 1);
 

@@ -7,6 +7,7 @@
 
 /* Offsets and sizes; all numbers are little-endian and need not be aligned. */
 enum {
+	RSDP_OEM = 9,
 	RSDP_REVISION = 15,
 	RSDP_RSDT = 16,
 	RSDP_V1_SIZE = 20,
@@ -236,6 +237,7 @@ int acpi_parse(const uint8_t *rsdp, size_t size, const void *(*map)(hpa_t pa, si
 	if (size < RSDP_V1_SIZE || memcmp(rsdp, "RSD PTR ", 8) != 0 ||
 	    !checksum_ok(rsdp, RSDP_V1_SIZE))
 		return -EINVAL;
+	info->bochs = memcmp(rsdp + RSDP_OEM, "BOCHS ", 6) == 0;
 	if (rsdp[RSDP_REVISION] >= 2 && size >= RSDP_V2_SIZE && checksum_ok(rsdp, RSDP_V2_SIZE))
 		root_pa = get(&pointer, RSDP_XSDT, 8);
 	if (!open_table(root_pa, "XSDT", map, &root)) {

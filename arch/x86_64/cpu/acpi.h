@@ -20,6 +20,8 @@ struct acpi_register {
 };
 
 struct acpi_info {
+	bool bochs; /* RSDP: made by the firmware of Bochs, which QEMU uses as well */
+
 	/* MADT: local APIC ids of the CPUs that firmware has enabled; 0 when there is no MADT. */
 	uint32_t cpu_count;
 	uint32_t cpus[ACPI_MAX_CPUS];

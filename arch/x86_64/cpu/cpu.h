@@ -90,6 +90,7 @@
 #define CPUID_1_ECX_AES			 BIT(25)
 #define CPUID_1_ECX_XSAVE		 BIT(26)
 #define CPUID_1_ECX_RDRAND		 BIT(30)
+#define CPUID_1_ECX_HYPERVISOR		 BIT(31)
 #define CPUID_1_EDX_APIC		 BIT(9)
 #define CPUID_7_EBX_SMEP		 BIT(7)
 #define CPUID_7_EBX_SMAP		 BIT(20)

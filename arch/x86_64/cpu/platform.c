@@ -183,6 +183,12 @@ void platform_irq_window(void)
 	trap_report();
 }
 
+/* QEMU has the same tables, but says that it is no bare machine. */
+bool platform_is_bochs(void)
+{
+	return acpi.bochs && !(cpuid_ecx(1, 0) & CPUID_1_ECX_HYPERVISOR);
+}
+
 static bool rdrand(uint64_t *value)
 {
 	bool ok;

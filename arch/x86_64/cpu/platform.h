@@ -44,6 +44,9 @@ void platform_reset(void) __attribute__((noreturn));
 /* platform_halt - stop this CPU for good. */
 void platform_halt(void) __attribute__((noreturn));
 
+/* platform_is_bochs - is the machine the emulator Bochs? Context: after platform_init(). */
+bool platform_is_bochs(void);
+
 /* platform_wallclock - seconds since 1970 by the real-time clock at boot. */
 uint64_t platform_wallclock(void);
 

@@ -28,7 +28,6 @@
 #define CPUID_1_ECX_AVX		 BIT(28)
 #define CPUID_1_ECX_F16C	 BIT(29)
 #define CPUID_1_ECX_RDRAND	 BIT(30)
-#define CPUID_1_ECX_HYPERVISOR	 BIT(31)
 
 #define CPUID_1_EDX_FPU	       BIT(0)
 #define CPUID_1_EDX_VME	       BIT(1)
