@@ -238,7 +238,8 @@ struct tmem_get {
 	void *page;
 };
 
-#define TMEM_GET_ALL_MAX 32u /* pages: they are copied with all their shards locked */
+/* Pages, copied with all their shards locked; each may have to be decompressed. */
+#define TMEM_GET_ALL_MAX 16u
 
 /*
  * tmem_get_all - TIDEPOOL_OP_VECTOR with TIDEPOOL_VECTOR_ALL: get several pages, or none

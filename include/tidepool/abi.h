@@ -124,7 +124,7 @@ struct tidepool_descriptor {
 
 #define TIDEPOOL_VECTOR_ALL	(1ull << 0) /* flag: gets only; all of them or none */
 #define TIDEPOOL_VECTOR_MAX	512u	    /* descriptors of a call */
-#define TIDEPOOL_VECTOR_ALL_MAX 32u	    /* with TIDEPOOL_VECTOR_ALL */
+#define TIDEPOOL_VECTOR_ALL_MAX 16u	    /* with TIDEPOOL_VECTOR_ALL */
 
 /* What a guest says of its memory, in a page that the host reads now and then. Counts of pages. */
 struct tidepool_report {
