@@ -31,8 +31,14 @@ struct tmem_directory {
 /* A shard starts with as many buckets as it has in the first frame. */
 #define FIRST_BUCKETS (LINES / TMEM_SHARDS)
 #define MAX_BUCKETS   (TMEM_DIRECTORIES * SLOTS * LINES / TMEM_SHARDS)
-#define BUCKET_TARGET 8u /* records */
-#define GROW_STEP     2u /* buckets a put: one for its page, one to catch up after want of memory */
+/*
+ * Records for which there are buckets. The frames of buckets are there for all shards: the one with
+ * most records brings them about, and the others use what is there earlier than they would ask for
+ * it. So the longest buckets have 8.5 records on average, and those of most shards fewer.
+ */
+#define RECORDS_ENOUGH(buckets) ((buckets)*17 / 2) /* for a new frame */
+#define RECORDS_FEW(buckets)	((buckets)*7)
+#define GROW_STEP		2u /* buckets a put: one for its page, one to catch up after want of memory */
 
 /* A tag begins at the last multiple of these bits below those that number the bucket. */
 #define TAG_STEP 8u
@@ -317,12 +323,15 @@ static void *zeroed_alloc(struct tmem_client *client)
 }
 
 /*
- * Make sure that there is a frame behind bucket @number, which is at most one frame further than
+ * See that there is a frame behind the shard's next bucket, which is at most one frame further than
  * those there are: every shard comes by each. Other shards do the same for their buckets, hence
- * the client's lock, and look without it, hence the atomic count.
+ * the client's lock, and look without it, hence the atomic count. Returns false without memory, and
+ * where there are too few records for a new frame.
  */
-static bool bucket_back(struct tmem_pool *pool, uint64_t number)
+static bool bucket_back(const struct tmem_shard *shard)
 {
+	uint64_t number = bucket_number(shard, shard->buckets);
+	struct tmem_pool *pool = shard->pool;
 	struct tmem_client *client = pool->client;
 	struct tmem_directory **directory = &pool->directories[number / LINES / SLOTS];
 	struct leaf *leaf;
@@ -330,6 +339,8 @@ static bool bucket_back(struct tmem_pool *pool, uint64_t number)
 
 	if (number / LINES < __atomic_load_n(&pool->leaves, __ATOMIC_ACQUIRE))
 		return true;
+	if (shard->entries <= RECORDS_ENOUGH(shard->buckets))
+		return false;
 
 	tmem_lock_acquire(&client->lock);
 	if (number / LINES == pool->leaves) {
@@ -441,10 +452,9 @@ void tmem_index_grow(struct tmem_shard *shard)
 	unsigned int i;
 
 	for (i = 0; i < GROW_STEP; i++) {
-		if (shard->entries <= shard->buckets * BUCKET_TARGET ||
-		    shard->buckets >= MAX_BUCKETS)
+		if (shard->entries <= RECORDS_FEW(shard->buckets) || shard->buckets >= MAX_BUCKETS)
 			return;
-		if (!bucket_back(shard->pool, bucket_number(shard, shard->buckets)))
+		if (!bucket_back(shard))
 			return;
 		bucket_split(shard);
 	}

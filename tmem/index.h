@@ -7,9 +7,9 @@
  * that is, from this and its record. A full bucket goes on in further lines, which are cells.
  *
  * It grows by linear hashing: each shard has a table of its own, to which one bucket at a time is
- * added, and the bucket is split whose pages it shares. So a table follows its pages at about eight
- * a bucket and no put pays for a rehash. The slots' 16 bits begin at the hash's bits that the next
- * splits are decided by: only each eighth doubling has to look at records for more bits.
+ * added, and the bucket is split whose pages it shares. So a table follows its pages at seven to
+ * nine a bucket and no put pays for a rehash. The slots' 16 bits begin at the hash's bits that the
+ * next splits are decided by: only each eighth doubling has to look at records for more bits.
  *
  * Bucket n of shard s is number n * 32 + s in the pool's array of buckets, whose frames the shards
  * share and which the pool's directories name. The array does not shrink before the pool is

@@ -270,7 +270,7 @@ static void test_index_grows(void **state)
 		assert_int_equal(put(0, i % 10, i / 10, (char)('a' + i % 26)), 0);
 	pool = tmem_pool_find(client, 0);
 	for (s = 0; s < TMEM_SHARDS; s++) {
-		assert_true(pool->shards[s].entries <= pool->shards[s].buckets * 8);
+		assert_true(pool->shards[s].entries <= pool->shards[s].buckets * 17 / 2);
 		assert_in_range(pool->shards[s].entries, pages / TMEM_SHARDS * 9 / 10,
 				pages / TMEM_SHARDS * 11 / 10);
 	}
@@ -280,7 +280,7 @@ static void test_index_grows(void **state)
 		while (flush_object(0, i) == -TIDEPOOL_EAGAIN)
 			;
 	assert_int_equal(stats_of(client).held, 0);
-	assert_true(stats_of(client).charged > pages / 8 / 64);
+	assert_true(stats_of(client).charged > pages / 9 / 64);
 	while (tmem_pool_destroy(client, 0) == -TIDEPOOL_EAGAIN)
 		;
 	assert_int_equal(stats_of(client).charged, CLIENT_FRAMES + 1); /* the pool's frame stays */
@@ -319,7 +319,7 @@ static void test_index_catches_up(void **state)
 	for (; i < 9000; i++)
 		assert_int_equal(put(0, 1, i, 'a'), 0);
 	for (s = 0; s < TMEM_SHARDS; s++)
-		assert_true(pool->shards[s].entries <= pool->shards[s].buckets * 8);
+		assert_true(pool->shards[s].entries <= pool->shards[s].buckets * 17 / 2);
 	for (i = 0; i < 9000; i++)
 		assert_int_equal(get(0, 1, i), 'a');
 }
