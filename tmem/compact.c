@@ -11,12 +11,14 @@
 #include "tmem/scratch.h"
 #include "tmem/store.h"
 
-#define BATCH	 4u   /* blocks that are emptied together, unless that fails */
-#define WALKS	 3u   /* for a batch, before it is given up */
-#define ATTEMPTS 4u   /* batches in a row of which not one block came */
-#define LOOKS	 256u /* records a step */
-#define MOVES	 8u   /* pages a step */
-#define SHARDS	 512u /* that a step passes over */
+#define BATCH	 4u    /* blocks that are emptied together, unless that fails */
+#define WALKS	 3u    /* for a batch, before it is given up */
+#define ATTEMPTS 4u    /* batches in a row of which not one block came */
+#define LOOKS	 256u  /* records a step */
+#define MOVES	 8u    /* pages a step, */
+#define INSISTS	 4u    /* each counted as so many where room may have to be made for it */
+#define SHARDS	 512u  /* that a step passes over */
+#define PATIENCE 1024u /* steps of idle CPUs from the last step here to giving up */
 
 /* Where the walk is. A client or a bucket that comes or goes meanwhile is met by the next walk. */
 struct place {
@@ -29,6 +31,8 @@ static struct {
 	struct tmem_lock lock; /* protects all below; only tried, with no other lock held */
 	struct place at;
 	unsigned int walks, failed;
+	unsigned int to_seal; /* blocks that are still to be chosen for the batch */
+	unsigned int idle;    /* steps of idle CPUs since the last one here; atomic */
 } compact;
 
 /* ---- a page ---------------------------------------------------------------------------------- */
@@ -100,47 +104,72 @@ static bool page_insist(struct tmem_shard *shard, struct tmem_page *page)
 	return from;
 }
 
-static bool page_move(struct tmem_shard *shard, struct tmem_page *page)
+/* What a step may still do. */
+struct budget {
+	unsigned int looks, moves;
+};
+
+static void spend(unsigned int *left, unsigned int n)
 {
+	*left -= n < *left ? n : *left;
+}
+
+static bool page_move(struct tmem_shard *shard, struct tmem_page *page, struct budget *budget)
+{
+	spend(&budget->moves, 1);
 	if (tmem_content_blob(page)) {
 		if (blob_move_with(shard->pool->client, page, NULL))
 			return true;
 	} else if (!tmem_content_raw(page)) {
+		spend(&budget->moves, INSISTS - 1);
 		return shared_move(page);
 	} else if (raw_move(page)) {
 		return true;
 	}
-	return shard->pool->persistent && page_insist(shard, page);
+	if (!shard->pool->persistent)
+		return false;
+	spend(&budget->moves, INSISTS - 1);
+	return page_insist(shard, page);
 }
 
-/* Context of this and the next two: the lane's lock held. Returns whether anything was done. */
-static bool page_empty(struct tmem_shard *shard, struct tmem_page *page)
+/* Context of this and the next three: the lane's lock held. */
+static void page_empty(struct tmem_shard *shard, struct tmem_page *page, struct budget *budget)
 {
+	spend(&budget->looks, 1);
 	if (!page->object || !tmem_content_is_sealed(page))
-		return false;
-	if (!page_move(shard, page) && !shard->pool->persistent) {
+		return;
+	if (!page_move(shard, page, budget) && !shard->pool->persistent) {
 		tmem_page_drop(page);
 		tmem_lane_count(shard->lane, TMEM_EVICTED, 1);
 	}
-	return true;
 }
 
 /* ---- the walk -------------------------------------------------------------------------------- */
 
-struct budget {
-	unsigned int looks, moves;
-};
+/* Nobody has looked at these records for long: they come all at once, and then what they name. */
+static void bucket_expect(const struct tmem_shard *shard, uint64_t bucket)
+{
+	uint32_t number;
+	unsigned int n;
+
+	for (n = 0; (number = tmem_index_nth(shard, bucket, n)); n++)
+		tmem_cell_expect(number);
+	for (n = 0; (number = tmem_index_nth(shard, bucket, n)); n++) {
+		const struct tmem_page *page = tmem_cell_at(number);
+
+		if (page->object)
+			tmem_content_expect(page);
+	}
+}
 
 static void bucket_walk(struct tmem_shard *shard, uint64_t bucket, struct budget *budget)
 {
 	uint32_t number;
 	unsigned int n;
 
-	for (n = 0; (number = tmem_index_nth(shard, bucket, n)); n++) {
-		budget->looks -= budget->looks > 0;
-		if (page_empty(shard, tmem_cell_at(number)))
-			budget->moves -= budget->moves > 0;
-	}
+	bucket_expect(shard, bucket);
+	for (n = 0; (number = tmem_index_nth(shard, bucket, n)); n++)
+		page_empty(shard, tmem_cell_at(number), budget);
 }
 
 /* Go on in a shard. Returns whether its end was come to. */
@@ -150,7 +179,7 @@ static bool shard_walk(struct tmem_shard *shard, struct budget *budget)
 		if (budget->looks == 0 || budget->moves == 0)
 			return false;
 		bucket_walk(shard, compact.at.bucket++, budget);
-		budget->looks -= budget->looks > 0;
+		spend(&budget->looks, 1);
 	}
 	return true;
 }
@@ -256,21 +285,34 @@ static void walk_start(void)
 	tmem_scratch_drain();
 }
 
+/*
+ * Seal a block of the batch, which is one step, for the emptiest is looked for. Returns whether any
+ * is sealed.
+ */
+static bool batch_seal(void)
+{
+	bool sealed = tmem_frame_seal();
+
+	compact.to_seal = sealed ? compact.to_seal - 1 : 0;
+	if (compact.to_seal == 0)
+		walk_start();
+	return tmem_frame_sealed() > 0;
+}
+
 static bool batch_start(uint64_t want)
 {
-	unsigned int n, batch = compact.failed > 0 ? 1 : BATCH;
+	unsigned int batch = compact.failed > 0 ? 1 : BATCH;
 
-	for (n = 0; n < batch && n < want && tmem_frame_seal(); n++)
-		;
+	compact.to_seal = want < batch ? (unsigned int)want : batch;
 	compact.walks = 0;
-	walk_start();
-	return n > 0;
+	return batch_seal();
 }
 
 static void give_up(void)
 {
 	tmem_frame_unseal();
 	compact.failed = 0;
+	compact.to_seal = 0;
 }
 
 /* One step, as tmem_relinquish() returns it. */
@@ -282,6 +324,10 @@ static int64_t step(uint64_t want)
 	}
 	if (tmem_frame_sealed() == 0)
 		return batch_start(want) ? -TIDEPOOL_EAGAIN : -TIDEPOOL_ENOMEM;
+	if (compact.to_seal > 0) {
+		(void)batch_seal();
+		return -TIDEPOOL_EAGAIN;
+	}
 	if (walk_step())
 		return -TIDEPOOL_EAGAIN;
 	if (++compact.walks < WALKS) {
@@ -301,6 +347,7 @@ int64_t tmem_relinquish(uint64_t want)
 
 	if (!tmem_lock_try(&compact.lock))
 		return -TIDEPOOL_EAGAIN;
+	__atomic_store_n(&compact.idle, 0, __ATOMIC_RELAXED);
 	if (want > 0)
 		ret = step(want);
 	else
@@ -309,9 +356,19 @@ int64_t tmem_relinquish(uint64_t want)
 	return ret;
 }
 
+void tmem_compact_idle(void)
+{
+	if (tmem_frame_sealed() == 0 ||
+	    __atomic_add_fetch(&compact.idle, 1, __ATOMIC_RELAXED) < PATIENCE)
+		return;
+	(void)tmem_relinquish(0);
+}
+
 void tmem_compact_init(void)
 {
 	compact.at = (struct place){.client = 0};
 	compact.walks = 0;
 	compact.failed = 0;
+	compact.to_seal = 0;
+	compact.idle = 0;
 }

@@ -14,6 +14,13 @@
 #ifndef TMEM_COMPACT_H
 #define TMEM_COMPACT_H
 
+/*
+ * A step of an idle CPU: so many of them and none of tmem_relinquish() between, and whoever wanted
+ * blocks has given up half-way; the blocks that were sealed for him are used again. Context: no
+ * lock held.
+ */
+void tmem_compact_idle(void);
+
 /* Forget what is under way. Context: tmem_init(). */
 void tmem_compact_init(void);
 

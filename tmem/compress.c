@@ -2,6 +2,7 @@
 #include "tmem/compress.h"
 #include "tmem/cell.h"
 #include "tmem/client.h"
+#include "tmem/compact.h"
 #include "tmem/content.h"
 #include "tmem/frame.h"
 #include "tmem/grain.h"
@@ -262,11 +263,13 @@ static void work_compress(struct tmem_client *client, struct tmem_lane *lane)
 
 bool tmem_idle_step(bool scarce)
 {
+	struct tmem_client *client;
 	struct tmem_lane *lane;
-	struct tmem_client *client = work_find(scarce, &lane);
 	bool done = true;
 	void *frame;
 
+	tmem_compact_idle();
+	client = work_find(scarce, &lane);
 	if (!client)
 		return false;
 	if (lane) {

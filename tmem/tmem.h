@@ -349,7 +349,8 @@ int64_t tmem_huge_flush(struct tmem_client *client, uint64_t pool, const struct 
  * @scarce: the host's memory is short, so that compressing is worth while for all guests
  *
  * Compresses cold pages of guests that are near their caps, or of all, and packs what was
- * compressed. Returns whether there was something to do. Takes about as long as one page
+ * compressed; and blocks that tmem_relinquish() had begun to empty are used again when it is not
+ * called any more. Returns whether there was something to do. Takes about as long as one page
  * compressed.
  */
 bool tmem_idle_step(bool scarce);

@@ -43,6 +43,16 @@ static void metadata(const char *name, struct tmem_key (*key)(uint64_t n))
 	client_destroy(client);
 }
 
+static void fill_swap(void)
+{
+	fill(swap_key);
+}
+
+static void client_drop(void)
+{
+	client_destroy(client);
+}
+
 static int64_t step_flush(void)
 {
 	const uint64_t oid[3] = {0};
@@ -62,43 +72,49 @@ static int64_t step_client(void)
 
 /*
  * The steps are the same in each round, so the fastest of the rounds is what a step takes, and the
- * slowest of the steps is the bound. @then: what drops the client when the steps have not.
+ * slowest of the steps is the bound.
  */
-static void longest(const char *name, int64_t (*step)(void), bool then_destroy)
+void bound_measure(const struct bound *bound)
 {
 	static double times[MAX_STEPS];
-	unsigned int round, i, count = 0;
-	double worst = 0;
+	unsigned int round, i, count = 0, slowest = 0;
 
 	for (round = 0; round < ROUNDS; round++) {
 		int64_t ret = -TIDEPOOL_EAGAIN;
 
-		fill(swap_key);
+		bound->prepare();
 		for (i = 0; ret == -TIDEPOOL_EAGAIN; i++) {
 			uint64_t start = clock_now();
 			double time;
 
-			ret = step();
+			ret = bound->step();
 			time = (double)(clock_now() - start);
 			must(i < MAX_STEPS, 1, "number of steps");
 			times[i] = round == 0 || time < times[i] ? time : times[i];
 		}
-		must(ret, 0, name);
+		must(ret, 0, bound->name);
 		count = round == 0 || i < count ? i : count;
-		if (then_destroy)
-			client_destroy(client);
+		if (bound->finish)
+			bound->finish();
 	}
 	for (i = 0; i < count; i++)
-		worst = times[i] > worst ? times[i] : worst;
-	clock_print(name, clock_ns(worst) / 1000, "us");
-	fprintf(stderr, "# %s: %u steps\n", name, count);
+		slowest = times[i] > times[slowest] ? i : slowest;
+	clock_print(bound->name, clock_ns(times[slowest]) / 1000, "us");
+	fprintf(stderr, "# %s: %u steps, number %u\n", bound->name, count, slowest);
 }
 
 void store_bounds(void)
 {
+	static const struct bound bounds[] = {
+		{"store_step_flush_object", fill_swap, step_flush, client_drop},
+		{"store_step_destroy_pool", fill_swap, step_pool, client_drop},
+		{"store_step_destroy_client", fill_swap, step_client, NULL},
+	};
+	unsigned int i;
+
 	metadata("store_metadata_files", key_of);
 	metadata("store_metadata_swap", swap_key);
-	longest("store_step_flush_object", step_flush, true);
-	longest("store_step_destroy_pool", step_pool, true);
-	longest("store_step_destroy_client", step_client, false);
+	for (i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+		bound_measure(&bounds[i]);
+	store_bounds_relinquish();
 }

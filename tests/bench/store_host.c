@@ -21,6 +21,7 @@ static struct {
 	uint64_t store_size;
 	void *free[HOST_STORE_BLOCKS]; /* blocks that the store does not have */
 	unsigned int nr_free;
+	bool refuse;
 	uint64_t next; /* first byte of a hollow store that was never handed out */
 } host;
 
@@ -30,7 +31,7 @@ static void *block_alloc(void)
 {
 	unsigned int n = __atomic_load_n(&host.nr_free, __ATOMIC_RELAXED);
 
-	while (n > 0)
+	while (n > 0 && !host.refuse)
 		if (__atomic_compare_exchange_n(&host.nr_free, &n, n - 1, false, __ATOMIC_SEQ_CST,
 						__ATOMIC_RELAXED))
 			return host.free[n - 1];
@@ -177,6 +178,11 @@ void host_stop(void)
 	host_unmap(host.target, (uint64_t)HOST_PAGES * TMEM_PAGE_SIZE);
 	host_unmap(host.zero, (uint64_t)HOST_ZERO_PAGES * TMEM_PAGE_SIZE);
 	host_unmap(host.store, host.store_size);
+}
+
+void host_refuse(bool refuse)
+{
+	host.refuse = refuse;
 }
 
 void host_start_hollow(uint64_t size)

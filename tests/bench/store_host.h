@@ -27,6 +27,9 @@ void host_start(void);
 /* Take the store down and all memory back. */
 void host_stop(void);
 
+/* Whether the store gets no more blocks. */
+void host_refuse(bool refuse);
+
 /*
  * The guest's pages, in an order that visits each of them once before any comes twice: to read
  * from, each with contents of its own; to write to; to read zeroes from.

@@ -42,6 +42,19 @@ void store_operations(void);
 /* The longest call of those that are done in steps; memory for metadata. */
 void store_bounds(void);
 
+/* Something done in steps, whose longest is asked for. Each round ends with nothing left. */
+struct bound {
+	const char *name;
+	void (*prepare)(void);
+	int64_t (*step)(void); /* returns -TIDEPOOL_EAGAIN until it has come to the end, then 0 */
+	void (*finish)(void);  /* or NULL */
+};
+
+void bound_measure(const struct bound *bound);
+
+/* The same for blocks of memory that the host wants back: a part of store_bounds(). */
+void store_bounds_relinquish(void);
+
 /* What it costs to look for equal pages. */
 void store_dedup(void);
 

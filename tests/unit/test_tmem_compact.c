@@ -233,12 +233,39 @@ static void test_given_up(void **state)
 	accounts_check();
 }
 
+/* Who never comes back keeps no blocks sealed: idle CPUs see to that, but not while he comes. */
+static void test_forgotten(void **state)
+{
+	struct tmem_client *guest = dedup_guest_create(UINT64_MAX, 0, TMEM_DEDUP_OFF);
+	unsigned int i, idle;
+
+	(void)state;
+	model_host.limit = BLOCKS;
+	(void)fill_up(guest, KEPT, 0, UINT64_MAX);
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(tmem_relinquish(3), -TIDEPOOL_EAGAIN);
+		/* One block is chosen a step. */
+		assert_int_equal(tmem_frame_sealed(), i < 3 ? i + 1 : 3);
+	}
+	for (i = 0; i < 4; i++) {
+		for (idle = 0; idle < 900; idle++)
+			(void)tmem_idle_step(false);
+		assert_int_equal(tmem_frame_sealed(), 3);
+		assert_int_equal(tmem_relinquish(3), -TIDEPOOL_EAGAIN);
+	}
+	for (idle = 0; idle < 1100; idle++)
+		(void)tmem_idle_step(false);
+	assert_int_equal(tmem_frame_sealed(), 0);
+	client_destroy(guest);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORE_TEST(test_full_of_all), STORE_TEST(test_full_of_persistent),
 		STORE_TEST(test_shared),      STORE_TEST(test_compressed),
 		STORE_TEST(test_reserve),     STORE_TEST(test_given_up),
+		STORE_TEST(test_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,11 +18,13 @@
 #include <tidepool/abi.h>
 
 #include "tests/unit/model_host.h"
+#include "tmem/client.h"
 #include "tmem/frame.h"
 
 #define THREADS 2u
 #define CALLS	150000u /* of each thread */
 
+#define EMPTY_MAX  100000u
 #define EMPTY_EACH 4u /* steps of an idle CPU there is one of emptying blocks */
 
 #define COMPRESS_CAP 60u /* pages that are compressed need much less */
@@ -363,8 +365,17 @@ static void threads_run(unsigned int count, uint64_t cap, uint32_t dedup)
 	assert_int_equal(pthread_join(idle, NULL), 0);
 	assert_true(!compresses || (model_host.compressed > 0 && model_host.decompressed > 0));
 
-	assert_true(moved > 0);
 	accounts_check(guests, count, cap);
+	/*
+	 * On a busy machine no block may have come so far, and at its cap a client's stay. Blocks
+	 * with compressed pages are emptied only if these happen to have left.
+	 */
+	for (i = 0; i < count; i++)
+		guests[i]->cap = UINT64_MAX;
+	for (i = 0; i < EMPTY_MAX && moved == 0 && !compresses; i++)
+		moved += tmem_relinquish(2) == 1;
+	assert_true(moved > 0 || compresses);
+	(void)tmem_relinquish(0);
 	tmem_store_stats(&store);
 	assert_true(!few_contents || compresses || store.pages_saved > 0);
 	for (i = 0; i < count; i++)
