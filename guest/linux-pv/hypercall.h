@@ -87,6 +87,24 @@ static inline long tidepool_call_vector(struct tidepool_descriptor *calls, unsig
 	return tidepool_call(TIDEPOOL_OP_VECTOR, __pa(calls), count, flags, 0, 0, 0);
 }
 
+/*
+ * All of a list, each operation for itself. Returns 0, or what ended it early: of the operations
+ * behind that no result is written. None of them is a flush.
+ */
+static inline long tidepool_call_each(struct tidepool_descriptor *calls, unsigned int count)
+{
+	unsigned int done = 0;
+	long result;
+
+	while (done < count) {
+		result = tidepool_call_vector(&calls[done], count - done, 0);
+		if (result <= 0)
+			return result ?: -TIDEPOOL_EINVAL;
+		done += result;
+	}
+	return 0;
+}
+
 /* In the pools of blocks an object is (@id, @part, 0). Returns how many indices are done. */
 static inline long tidepool_call_flush_range(unsigned long pool, u64 id, u64 part, u64 index,
 					     u64 count)

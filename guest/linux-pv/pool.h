@@ -17,16 +17,24 @@
 
 #include <tidepool/abi.h>
 
-/* Indexed like TIDEPOOL_OP_QUERY, so that both sides' figures compare one to one. */
-struct tidepool_counters {
-	s64 value[TIDEPOOL_QUERY_COUNT];
+/* Pages that one call moves: few enough for interrupts to stay off meanwhile. */
+#define TIDEPOOL_POOL_RUN 16u
+
+/* Counts are indexed like TIDEPOOL_OP_QUERY, so that both sides' figures compare one to one. */
+#define TIDEPOOL_POOL_RUN_PUTS TIDEPOOL_QUERY_COUNT	    /* pages offered in runs */
+#define TIDEPOOL_POOL_RUN_GETS (TIDEPOOL_POOL_RUN_PUTS + 1) /* pages asked for in runs */
+#define TIDEPOOL_POOL_COUNTS   (TIDEPOOL_POOL_RUN_GETS + 1)
+
+struct tidepool_pool_cpu {
+	s64 counts[TIDEPOOL_POOL_COUNTS];  /* one CPU's share may be negative (held) */
+	struct tidepool_descriptor *calls; /* TIDEPOOL_POOL_RUN, used with interrupts off */
 };
 
 struct tidepool_pool {
 	unsigned long id;
-	u64 slots;				   /* pages are numbered 0 .. slots - 1 */
-	unsigned long *present;			   /* bit n: page n is in the pool */
-	struct tidepool_counters __percpu *counts; /* one CPU's share may be negative (held) */
+	u64 slots;		/* pages are numbered 0 .. slots - 1 */
+	unsigned long *present; /* bit n: page n is in the pool */
+	struct tidepool_pool_cpu __percpu *cpus;
 };
 
 /*
@@ -56,13 +64,30 @@ int tidepool_pool_put(struct tidepool_pool *pool, u64 slot, struct page *page);
  */
 int tidepool_pool_get(struct tidepool_pool *pool, u64 slot, struct page *page);
 
+/*
+ * tidepool_pool_put_run - tidepool_pool_put() of neighbours, in one call of the hypervisor
+ * tidepool_pool_get_run - the same for tidepool_pool_get()
+ * @first: the slot of the first page
+ * @pages: the pages, @count of them, at most TIDEPOOL_POOL_RUN
+ * @errs:  what the call for each page alone would have returned
+ *
+ * Context: any.
+ */
+void tidepool_pool_put_run(struct tidepool_pool *pool, u64 first, struct page *const *pages,
+			   int *errs, unsigned int count);
+void tidepool_pool_get_run(struct tidepool_pool *pool, u64 first, struct page *const *pages,
+			   int *errs, unsigned int count);
+
 /* tidepool_pool_flush - drop one page, if it is there. Context: any. */
 void tidepool_pool_flush(struct tidepool_pool *pool, u64 slot);
 
 /* tidepool_pool_flush_range - drop @count pages from @first on. Context: may sleep. */
 void tidepool_pool_flush_range(struct tidepool_pool *pool, u64 first, u64 count);
 
-/* tidepool_pool_count - what this driver counted; @which: TIDEPOOL_QUERY_*. Context: any. */
+/*
+ * tidepool_pool_count - what this driver counted; @which: TIDEPOOL_QUERY_* or
+ * TIDEPOOL_POOL_RUN_*. Context: any.
+ */
 u64 tidepool_pool_count(const struct tidepool_pool *pool, unsigned int which);
 
 #endif

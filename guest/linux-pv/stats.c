@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Figures of the swap device in sysfs, one number a file, the same six names in two folders:
+ * Figures of the swap device in sysfs, one number a file, the same names in two folders, but for
+ * pool/run_puts and pool/run_gets, pages in calls that move several:
  *
  *   /sys/block/tidepool_swap0/pool/        as this driver counted them, since it was loaded
  *   /sys/block/tidepool_swap0/hypervisor/  as the hypervisor did, since the guest was started and
@@ -59,7 +60,11 @@ static ssize_t hypervisor_count_show(struct device *dev, struct device_attribute
 COUNTS(POOL_ATTRIBUTE)
 COUNTS(HYPERVISOR_ATTRIBUTE)
 
-static struct attribute *pool_attributes[] = {COUNTS(POOL_ENTRY) NULL};
+POOL_ATTRIBUTE(run_puts, TIDEPOOL_POOL_RUN_PUTS)
+POOL_ATTRIBUTE(run_gets, TIDEPOOL_POOL_RUN_GETS)
+
+static struct attribute *pool_attributes[] = {COUNTS(POOL_ENTRY) POOL_ENTRY(run_puts, )
+						      POOL_ENTRY(run_gets, ) NULL};
 static struct attribute *hypervisor_attributes[] = {COUNTS(HYPERVISOR_ENTRY) NULL};
 
 static const struct attribute_group pool_group = {

@@ -30,7 +30,8 @@ static void free_batches(void)
 {
 	int cpu;
 
-	for_each_possible_cpu(cpu) {
+	for_each_possible_cpu(cpu)
+	{
 		free_page((unsigned long)per_cpu(batches, cpu));
 		per_cpu(batches, cpu) = NULL;
 	}
@@ -42,7 +43,8 @@ int tidepool_store_create(void)
 	int cpu;
 
 	BUILD_BUG_ON(sizeof(struct tidepool_batch) > PAGE_SIZE);
-	for_each_possible_cpu(cpu) {
+	for_each_possible_cpu(cpu)
+	{
 		per_cpu(batches, cpu) = (void *)get_zeroed_page(GFP_KERNEL);
 		if (!per_cpu(batches, cpu)) {
 			free_batches();
@@ -167,7 +169,7 @@ static void batch_settle_put(struct tidepool_batch *batch, unsigned int i)
 }
 
 /* For tests: what a hypervisor does that has no room for any of the batch. */
-static unsigned int batch_refuse(struct tidepool_batch *batch)
+static void batch_refuse(struct tidepool_batch *batch)
 {
 	unsigned int i;
 
@@ -175,30 +177,23 @@ static unsigned int batch_refuse(struct tidepool_batch *batch)
 		flush_block(batch->id, tidepool_entry_block(batch->slots[i].place));
 		batch->calls[i].result = -TIDEPOOL_ENOSPC;
 	}
-	return batch->count;
 }
 
 void tidepool_batch_put(struct tidepool_batch *batch)
 {
-	unsigned int done = 0;
+	long result = 0;
 	unsigned int i;
-	long result;
 
 	if (!batch->count)
 		return;
 	batch_prepare(batch, TIDEPOOL_OP_PUT_PAGE);
 	tidepool_test_pause(TIDEPOOL_PAUSE_CLAIMED);
 	if (tidepool_test_refuse())
-		done = batch_refuse(batch);
-	while (done < batch->count) {
-		result = tidepool_call_vector(&batch->calls[done], batch->count - done, 0);
-		if (result <= 0) {
-			pr_err_ratelimited("put of %u blocks failed: error %ld\n",
-					   batch->count - done, result);
-			break;
-		}
-		done += result;
-	}
+		batch_refuse(batch);
+	else
+		result = tidepool_call_each(batch->calls, batch->count);
+	if (result)
+		pr_err_ratelimited("put of %u blocks failed: error %ld\n", batch->count, result);
 	tidepool_test_pause(TIDEPOOL_PAUSE_PUT);
 	for (i = 0; i < batch->count; i++)
 		batch_settle_put(batch, i);

@@ -12,7 +12,8 @@
  * give, so a guest that must not be short of memory wants a backing device.
  *
  * Nothing on the way of one page out of the kernel allocates memory: a bio of one page is
- * redirected as it is, larger ones (huge pages) use a reserved set of bios.
+ * redirected as it is, larger ones (huge pages) use a reserved set of bios. These also move their
+ * pages in runs, several in one call of the hypervisor.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -51,11 +52,23 @@ static int swap_copy_header(struct tidepool_swap *swap, struct page *page, bool 
 }
 
 /*
- * Moves one page between RAM and the pool.
+ * Who is to do what the pool did not: @err is its answer for @page.
  *
- * Returns 0 when that is done, -ENODATA when the backing device is to do it, -ENOSPC or -EIO when
+ * Returns 0 when all is done, -ENODATA when the backing device is to do it, -ENOSPC or -EIO when
  * nobody can.
  */
+static int swap_settle_page(struct tidepool_swap *swap, struct page *page, int err)
+{
+	if (swap->backing.bdev)
+		return err == -ENOSPC ? -ENODATA : err;
+	if (err == -ENODATA) {
+		clear_highpage(page);
+		return 0;
+	}
+	return err;
+}
+
+/* Moves one page between RAM and the pool. Returns what swap_settle_page() does. */
 static int swap_move_page(struct tidepool_swap *swap, struct page *page, u64 slot, bool write)
 {
 	int err;
@@ -65,14 +78,26 @@ static int swap_move_page(struct tidepool_swap *swap, struct page *page, u64 slo
 
 	err = write ? tidepool_pool_put(&swap->pool, slot, page)
 		    : tidepool_pool_get(&swap->pool, slot, page);
+	return swap_settle_page(swap, page, err);
+}
 
-	if (swap->backing.bdev)
-		return err == -ENOSPC ? -ENODATA : err;
-	if (err == -ENODATA) {
-		clear_highpage(page);
-		return 0;
+/* swap_move_page() of @count pages at slots from @first on; the answers are in @errs. */
+static void swap_move_run(struct tidepool_swap *swap, struct page *const *pages, int *errs,
+			  unsigned int count, u64 first, bool write)
+{
+	unsigned int i;
+
+	if (count == 1 || first == SWAP_HEADER_SLOT) {
+		for (i = 0; i < count; i++)
+			errs[i] = swap_move_page(swap, pages[i], first + i, write);
+		return;
 	}
-	return err;
+	if (write)
+		tidepool_pool_put_run(&swap->pool, first, pages, errs, count);
+	else
+		tidepool_pool_get_run(&swap->pool, first, pages, errs, count);
+	for (i = 0; i < count; i++)
+		errs[i] = swap_settle_page(swap, pages[i], errs[i]);
 }
 
 static void swap_redirect_bio(struct tidepool_swap *swap, struct bio *bio)
@@ -95,28 +120,63 @@ static void swap_redirect_page(struct tidepool_swap *swap, struct bio *parent, s
 	submit_bio_noacct(bio);
 }
 
+/*
+ * Takes the next run of pages of a bio and moves @iter behind it. Returns how many; 0 if there is
+ * part of a page among them.
+ */
+static unsigned int swap_take_run(struct bio *bio, struct bvec_iter *iter, struct page **pages)
+{
+	unsigned int count = 0;
+	struct bio_vec bvec;
+
+	while (iter->bi_size && count < TIDEPOOL_POOL_RUN) {
+		bvec = bio_iter_iovec(bio, *iter);
+		if (bvec.bv_offset || bvec.bv_len != PAGE_SIZE)
+			return 0;
+		pages[count++] = bvec.bv_page;
+		bio_advance_iter_single(bio, iter, PAGE_SIZE);
+	}
+	return count;
+}
+
+/* What the pool did not do of a run that begins at @sector. */
+static void swap_redirect_run(struct tidepool_swap *swap, struct bio *bio,
+			      struct page *const *pages, const int *errs, unsigned int count,
+			      sector_t sector)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++, sector += PAGE_SECTORS) {
+		if (errs[i] == -ENODATA)
+			swap_redirect_page(swap, bio, pages[i], sector);
+		else if (errs[i])
+			bio->bi_status = errno_to_blk_status(errs[i]);
+	}
+}
+
 static void swap_move_bio(struct tidepool_swap *swap, struct bio *bio)
 {
+	bool single = bio->bi_iter.bi_size == PAGE_SIZE;
 	bool write = op_is_write(bio_op(bio));
-	struct bvec_iter iter;
-	struct bio_vec bvec;
-	int err;
+	struct bvec_iter iter = bio->bi_iter;
+	struct page *pages[TIDEPOOL_POOL_RUN];
+	int errs[TIDEPOOL_POOL_RUN];
+	unsigned int count;
+	sector_t sector;
 
-	bio_for_each_segment(bvec, bio, iter)
-	{
-		if (bvec.bv_offset || bvec.bv_len != PAGE_SIZE) {
+	while (iter.bi_size) {
+		sector = iter.bi_sector;
+		count = swap_take_run(bio, &iter, pages);
+		if (!count) {
 			bio->bi_status = BLK_STS_NOTSUPP; /* not swap, nor the page cache */
 			break;
 		}
-		err = swap_move_page(swap, bvec.bv_page, sector_to_slot(iter.bi_sector), write);
-		if (err == -ENODATA && bio->bi_iter.bi_size == PAGE_SIZE) {
+		swap_move_run(swap, pages, errs, count, sector_to_slot(sector), write);
+		if (single && errs[0] == -ENODATA) {
 			swap_redirect_bio(swap, bio);
 			return;
 		}
-		if (err == -ENODATA)
-			swap_redirect_page(swap, bio, bvec.bv_page, iter.bi_sector);
-		else if (err)
-			bio->bi_status = errno_to_blk_status(err);
+		swap_redirect_run(swap, bio, pages, errs, count, sector);
 	}
 	bio_endio(bio);
 }

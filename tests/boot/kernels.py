@@ -10,10 +10,13 @@ import pytest
 from machine import BUILD, Qemu
 from mkiso import Module
 from test_balloon import BALLOON_CMDLINE, BALLOON_WORDS, check_balloon
-from test_linux import check_figures_agree
+from test_linux import check_figures_agree, linux
 
 # Folders of build/guest: the generic kernels, and the cloud kernel that the other tests do not use.
 KERNELS = ("kernel-generic", "kernel-generic-6.12", "kernel-6.12")
+
+HUGE_CMDLINE = "tp.huge=1 tp.passes=0 tp.noise=12"
+NOISE_PAGES = 12 * 256
 
 
 def boot(kernel: str, folder: Path, words: str, cmdline: str) -> list[Module]:
@@ -44,3 +47,34 @@ def test_swap(kernel: str, tmp_path: Path) -> None:
 def test_balloon(kernel: str, tmp_path: Path) -> None:
     """Its balloon, on the same terms as that of the kernel that `make test` uses."""
     check_balloon(boot(kernel, tmp_path, BALLOON_WORDS, BALLOON_CMDLINE))
+
+
+def check_huge(modules: list[Module], test: str) -> dict[str, int]:
+    """A guest "web" that runs this test in huge pages. They leave in runs, and so do larger reads of
+    the device come back; returns the figures of these."""
+    with Qemu(modules, cpus=1, limit=240) as machine:
+        output = machine.wait_end()
+        assert f"tidepool-test: {test} PASS" in output
+        assert "web| hog: OK" in output
+    host = check_figures_agree(output, "web")
+    runs = re.search(r"tidepool-runs: (.*)", output)
+    assert runs
+    found = {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", runs.group(1))}
+    assert 1000 < found["out"] <= host["put"] + host["refused"], "huge pages went page by page"
+    assert 1000 < found["read"] < NOISE_PAGES
+    return found
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_huge_pages(kernel: str, tmp_path: Path) -> None:
+    """Swap in runs; in 6.12 pages come back by them as well."""
+    cmdline = f"{HUGE_CMDLINE} tp.test=swap tp.mib=160"
+    found = check_huge(boot(kernel, tmp_path, "memory=192M", cmdline), "swap")
+    assert (found["back"] > 1000) == ("6.12" in kernel)
+
+
+def test_huge_pages_refused() -> None:
+    """With a store for 8 MiB, and a device for what it refuses, on the kernel of `make test`."""
+    cmdline = f"{HUGE_CMDLINE} tp.test=refuse tp.mib=80 tp.backing=36"
+    found = check_huge(linux("web", "memory=160M tmem=8M", cmdline), "refuse")
+    assert found["read"] < NOISE_PAGES * 3 / 4, "all blocks came from the store"
