@@ -32,7 +32,8 @@ from mkiso import Module  # noqa: E402
 
 DELAY = "delay=200us"
 LIMIT = 1500
-HEADERS, SOURCES, INCLUDED = 64, 160, 6
+HEADERS, SOURCES, INCLUDED = 64, 40, 6
+HEADER_FUNCTIONS, SOURCE_FUNCTIONS = 100, 400
 HOW = {"plain": "none", "tmem": "tmem", "zram": "zram"}
 
 
@@ -55,9 +56,10 @@ def make_files(folder: Path, mib: int, file_mib: int = 1) -> Path:
 
 
 def functions(name: str, count: int) -> str:
-    """Text that a compiler has work with."""
+    """Text that a compiler has work with, commented well."""
+    comment = "".join(f" * {name}: {line} what a reader wants to know\n" for line in range(4))
     return "".join(
-        f"static inline int {name}_{i}(int a, int b)\n{{\n"
+        f"/*\n{comment} */\nstatic inline int {name}_{i}(int a, int b)\n{{\n"
         f"\treturn a * {i} + (b ^ {i * 7 + 1}) - (a >> {i % 31});\n}}\n"
         for i in range(count)
     )
@@ -69,12 +71,12 @@ def make_program(folder: Path) -> Path:
     for name in ("include", "src", "tools"):
         (tree / name).mkdir(parents=True)
     for number in range(HEADERS):
-        (tree / "include" / f"h{number}.h").write_text(functions(f"h{number}", 320))
+        (tree / "include" / f"h{number}.h").write_text(functions(f"h{number}", HEADER_FUNCTIONS))
     choose = random.Random(1)
     for number in range(SOURCES):
         headers = choose.sample(range(HEADERS), INCLUDED)
         text = "".join(f'#include "h{header}.h"\n' for header in headers)
-        text += functions(f"s{number}", 320)
+        text += functions(f"s{number}", SOURCE_FUNCTIONS)
         text += f"int main{number}(int a)\n{{\n\treturn s{number}_1(a, h{headers[0]}_2(a, a));\n}}\n"
         (tree / "src" / f"s{number}.c").write_text(text)
     tcc = shutil.which("tcc")

@@ -39,12 +39,20 @@ start_with()
 	mount -t "$fs" /dev/vda /mnt || finish FAIL "mount"
 }
 
-# A pass, with its ticks.
-tick_pass()
+ticked()
 {
 	ticks=$(cost now)
-	count_pass "$@"
-	echo "tidepool-ticks: pass=$pass ticks=$(($(cost now) - ticks))"
+	"$@"
+	ticks=$(($(cost now) - ticks))
+}
+
+# A pass, with the ticks of what it runs; reading the driver's figures is not part of that.
+tick_pass()
+{
+	number=$1
+	shift
+	count_pass "$number" ticked "$@"
+	echo "tidepool-ticks: pass=$number ticks=$ticks"
 }
 
 read_shuffled()
@@ -77,15 +85,23 @@ available_mib()
 	echo $(($(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024))
 }
 
+# So much of what is available that hardly a clean page stays; without swap, the kernel may kill it
+# for that.
+use_all_memory()
+{
+	hog $(($(available_mib) - 2)) 0 >/dev/null || [ $? = 137 ] || finish FAIL "hog"
+}
+
 test_build()
 {
+	# Linux 6.1 does it without end while there is hardly a free page.
+	echo 0 >/proc/sys/vm/compaction_proactiveness
 	start_with
 	mkdir /mnt/obj
 	for pass in 1 2; do
 		tick_pass $pass build_all
 		sync
-		[ "$(word warm 0)" = 1 ] || hog $(($(available_mib) - 12)) 0 >/dev/null ||
-			finish FAIL "hog ended with status $?"
+		[ "$(word warm 0)" = 1 ] || use_all_memory
 	done
 	finish PASS
 }
