@@ -19,6 +19,7 @@
 #include "tmem/client.h"
 #include "tmem/content.h"
 #include "tmem/frame.h"
+#include "tmem/huge.h"
 #include "tmem/index.h"
 #include "tmem/ops.h"
 #include "tmem/page.h"
@@ -41,7 +42,8 @@ enum state {
 #define STEPS		(PARTS / STEP)
 #define STEPS_BITS	4u
 #define GENERATION_BITS 20u
-#define INDEX_BITS	34u /* of the page's index: 32 PiB in an object */
+#define INDEX_BITS	34u  /* of the page's index: 32 PiB in an object */
+#define LOOKUPS		128u /* indices of a range that a call looks up, beside dropping a step */
 
 _Static_assert(INDEX_BITS + GENERATION_BITS + PART_BITS == 63, "heads have the other indices");
 
@@ -452,29 +454,131 @@ int64_t tmem_huge_get(struct tmem_client *client, uint64_t pool, const struct tm
 	return ret;
 }
 
-int64_t tmem_huge_flush(struct tmem_client *client, uint64_t pool, const struct tmem_key *key)
+/*
+ * One step of a flush. Returns as tmem_huge_flush(). @worked: set when the key held something, so
+ * that the step dropped as much as a step does. Context: no lock held.
+ */
+static int64_t flush_step(const struct huge *huge, bool *worked)
 {
-	struct huge huge;
 	struct head head = {.state = DEAD};
 	struct tmem_shard *shard;
 	struct tmem_page *page;
 	int64_t ret;
 
-	if (!huge_init(&huge, client, pool, key))
-		return -TIDEPOOL_EINVAL;
-	shard = head_lock(&huge, TMEM_CHANGE, &ret);
+	shard = head_lock(huge, TMEM_CHANGE, &ret);
 	if (!shard)
 		return ret;
-	page = head_find(&huge, shard, &head);
+	page = head_find(huge, shard, &head);
 	if (page)
 		head_kill(page, &head, DEAD_FLUSHED);
 	tmem_shard_unlock(shard);
+	*worked = page;
 	if (page)
-		ret = dead_drop(&huge, head);
-	if (ret == 1)
-		ret = head.state == DEAD_FLUSHED;
+		ret = dead_drop(huge, head);
+	return ret == 1 ? head.state == DEAD_FLUSHED : ret;
+}
+
+int64_t tmem_huge_flush(struct tmem_client *client, uint64_t pool, const struct tmem_key *key)
+{
+	struct huge huge;
+	bool worked;
+	int64_t ret;
+
+	if (!huge_init(&huge, client, pool, key))
+		return -TIDEPOOL_EINVAL;
+	ret = flush_step(&huge, &worked);
 	tmem_frame_trim();
 	return ret;
+}
+
+/* Whether a pool has no page of an object, nor any part of one. Returns 1, 0 or the error. */
+static int64_t object_is_gone(struct tmem_client *client, uint64_t pool, const uint64_t oid[3])
+{
+	uint64_t hash = tmem_index_hash_oid(oid);
+	bool gone = true;
+	unsigned int s;
+
+	for (s = 0; s < TMEM_SHARDS && gone; s++) {
+		int64_t error;
+		struct tmem_shard *shard = tmem_shard_lock_nth(client, pool, s,
+							       TMEM_CHANGE | TMEM_HUGE, &error);
+
+		if (!shard)
+			return error;
+		gone = tmem_index_find_object(shard, hash, oid) == 0;
+		tmem_shard_unlock(shard);
+	}
+	return gone;
+}
+
+int64_t tmem_huge_flush_range(struct tmem_client *client, uint64_t pool, const uint64_t oid[3],
+			      uint64_t first, uint64_t count)
+{
+	struct tmem_key key = {.oid = {oid[0], oid[1], oid[2]}, .index = first};
+	bool worked = false;
+	int64_t ret = 0;
+	uint64_t n;
+
+	if (count == 0 || first >> INDEX_BITS || count > (1ull << INDEX_BITS) - first)
+		return -TIDEPOOL_EINVAL;
+	if (count > LOOKUPS)
+		ret = object_is_gone(client, pool, oid);
+	if (ret)
+		return ret == 1 ? (int64_t)count : ret;
+	for (n = 0; n < count && n < LOOKUPS && !worked; n++, key.index++) {
+		struct huge huge;
+
+		(void)huge_init(&huge, client, pool, &key);
+		ret = flush_step(&huge, &worked);
+		if (ret < 0)
+			break;
+	}
+	tmem_frame_trim();
+	return ret < 0 && (n == 0 || ret != -TIDEPOOL_EAGAIN) ? ret : (int64_t)n;
+}
+
+int64_t tmem_huge_claim(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+			enum tmem_access access, struct tmem_huge_claim *claim)
+{
+	struct head head = {.state = DEAD};
+	struct tmem_page *page;
+	struct tmem_shard *shard;
+	struct huge huge;
+	int64_t ret;
+
+	if (!huge_init(&huge, client, pool, key))
+		return -TIDEPOOL_EINVAL;
+	shard = head_lock(&huge, access, &ret);
+	if (!shard)
+		return ret;
+	page = head_find(&huge, shard, &head);
+	if (!page || head.state != COMPLETE)
+		ret = -TIDEPOOL_ENOENT;
+	else if (access == TMEM_CHANGE && !shard->pool->persistent)
+		tmem_page_renew(page);
+	tmem_shard_unlock(shard);
+	claim->word = word_of(head);
+	claim->first = part_key(&huge, head.generation, 0);
+	return ret;
+}
+
+void tmem_huge_miss(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		    const struct tmem_huge_claim *claim)
+{
+	struct head head = {.state = DEAD};
+	struct tmem_shard *shard;
+	struct tmem_page *page;
+	struct huge huge;
+	int64_t ret;
+
+	(void)huge_init(&huge, client, pool, key);
+	shard = head_lock(&huge, TMEM_LOOK, &ret);
+	if (!shard)
+		return;
+	page = head_find(&huge, shard, &head);
+	if (page && word_of(head) == claim->word)
+		(void)get_fail(shard, page, head, head);
+	tmem_shard_unlock(shard);
 }
 
 bool tmem_pool_is_huge(struct tmem_client *client, uint64_t pool)

@@ -275,10 +275,16 @@ struct tmem_span {
 	uint32_t length;
 	uint32_t offset; /* in the stored page */
 	uint32_t at;	 /* in the guest's */
+	uint32_t part;	 /* of a page of 2 MiB: which 4 KiB, that the others are about; else 0 */
 };
 
-/* tmem_span_parse - decode the ABI's span. Returns whether it is valid. Context: any. */
-bool tmem_span_parse(uint64_t word, struct tmem_span *span);
+/*
+ * tmem_span_parse - decode the ABI's span
+ * @huge: it is of a page of 2 MiB
+ *
+ * Returns whether it is valid. Context: any.
+ */
+bool tmem_span_parse(uint64_t word, bool huge, struct tmem_span *span);
 
 /* tmem_new_page - TIDEPOOL_OP_NEW_PAGE: tmem_put() of a page of zeroes */
 int64_t tmem_new_page(struct tmem_client *client, uint64_t pool, const struct tmem_key *key);
@@ -344,6 +350,31 @@ int64_t tmem_huge_get(struct tmem_client *client, uint64_t pool, const struct tm
  * repeat, to give back its memory; or the error.
  */
 int64_t tmem_huge_flush(struct tmem_client *client, uint64_t pool, const struct tmem_key *key);
+
+/*
+ * tmem_huge_flush_range - one step of TIDEPOOL_OP_FLUSH_RANGE in a pool of order 9
+ *
+ * Returns as tmem_flush_range(), besides -TIDEPOOL_EAGAIN: the first page is gone, and the call is
+ * to be repeated to give back its memory. -TIDEPOOL_EINVAL: also where an index is too large.
+ */
+int64_t tmem_huge_flush_range(struct tmem_client *client, uint64_t pool, const uint64_t oid[3],
+			      uint64_t first, uint64_t count);
+
+/*
+ * tmem_huge_read, tmem_huge_write, tmem_huge_exchange - TIDEPOOL_OP_READ, _WRITE and _XCHG in a
+ * pool of order 9
+ * @span, @page, @data: as of tmem_read(), tmem_write() and tmem_exchange()
+ *
+ * In one call, as they are about one part. A write makes no page. Return as tmem_read() and
+ * tmem_exchange(): 0 or an error with nothing changed; -TIDEPOOL_EINVAL: index, or pool of order 0.
+ */
+int64_t tmem_huge_read(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		       const struct tmem_span *span, void *page);
+int64_t tmem_huge_write(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+			const struct tmem_span *span, const void *data);
+int64_t tmem_huge_exchange(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+			   const struct tmem_span *span, void *data);
+
 /*
  * tmem_idle_step - a bit of work that is better done now than when a guest waits for it
  * @scarce: the host's memory is short, so that compressing is worth while for all guests

@@ -21,7 +21,7 @@ static void *huge_frame(const struct vm *vm, uint64_t gfn)
 }
 _Static_assert(TIDEPOOL_HUGE_SIZE == BLOCK_SIZE, "guest RAM is in such blocks");
 
-/* Operations in a pool of order 9; the store refuses those that it does not have there. */
+/* Operations on a whole page in a pool of order 9, or on a range of them. */
 static int64_t huge_page(struct vm *vm, const struct page_call *call)
 {
 	void *page = NULL;
@@ -36,6 +36,9 @@ static int64_t huge_page(struct vm *vm, const struct page_call *call)
 		return tmem_huge_get(vm->tmem, call->pool, &call->key, page, call->span);
 	case TIDEPOOL_OP_FLUSH_PAGE:
 		return tmem_huge_flush(vm->tmem, call->pool, &call->key);
+	case TIDEPOOL_OP_FLUSH_RANGE:
+		return tmem_huge_flush_range(vm->tmem, call->pool, call->key.oid, call->key.index,
+					     call->frame);
 	default: /* put, and new page */
 		return tmem_huge_put(vm->tmem, call->pool, &call->key, page, call->span);
 	}
@@ -48,6 +51,7 @@ static bool is_huge(struct vm *vm, const struct page_call *call)
 	case TIDEPOOL_OP_GET_PAGE:
 	case TIDEPOOL_OP_NEW_PAGE:
 	case TIDEPOOL_OP_FLUSH_PAGE:
+	case TIDEPOOL_OP_FLUSH_RANGE:
 		return tmem_pool_is_huge(vm->tmem, call->pool);
 	default:
 		return false;
@@ -72,23 +76,37 @@ static int64_t get_page(struct vm *vm, const struct page_call *call)
 	return tmem_get(vm->tmem, call->pool, &call->key, page);
 }
 
+struct subpage_calls {
+	int64_t (*read)(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+			const struct tmem_span *span, void *page);
+	int64_t (*write)(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+			 const struct tmem_span *span, const void *data);
+	int64_t (*exchange)(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+			    const struct tmem_span *span, void *data);
+};
+
 /* An operation on a part of a page: it and its frame are checked here for all of them. */
 static int64_t subpage(struct vm *vm, const struct page_call *call)
 {
-	struct tmem_span span;
+	static const struct subpage_calls calls[] = {
+		{tmem_read, tmem_write, tmem_exchange},
+		{tmem_huge_read, tmem_huge_write, tmem_huge_exchange},
+	};
+	bool huge = tmem_pool_is_huge(vm->tmem, call->pool);
 	void *page = hypercall_frame(vm, call->frame);
+	struct tmem_span span;
 
-	if (!tmem_span_parse(call->span, &span))
+	if (!tmem_span_parse(call->span, huge, &span))
 		return -TIDEPOOL_EINVAL;
 	if (!page)
 		return -TIDEPOOL_EFAULT;
 	switch (call->op) {
 	case TIDEPOOL_OP_READ:
-		return tmem_read(vm->tmem, call->pool, &call->key, &span, page);
+		return calls[huge].read(vm->tmem, call->pool, &call->key, &span, page);
 	case TIDEPOOL_OP_WRITE:
-		return tmem_write(vm->tmem, call->pool, &call->key, &span, page);
+		return calls[huge].write(vm->tmem, call->pool, &call->key, &span, page);
 	default: /* TIDEPOOL_OP_XCHG */
-		return tmem_exchange(vm->tmem, call->pool, &call->key, &span, page);
+		return calls[huge].exchange(vm->tmem, call->pool, &call->key, &span, page);
 	}
 }
 

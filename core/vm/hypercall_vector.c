@@ -67,11 +67,17 @@ static bool is_partial(const struct page_call *call, int64_t result)
 /* How much of the budget an operation takes. */
 static uint64_t cost(struct vm *vm, const struct page_call *call)
 {
-	if (tmem_pool_is_huge(vm->tmem, call->pool))
-		return BUDGET;
-	return call->op == TIDEPOOL_OP_FLUSH_RANGE || call->op == TIDEPOOL_OP_FLUSH_OBJECT
-		       ? COST_STEP
-		       : 1;
+	switch (call->op) {
+	case TIDEPOOL_OP_READ:
+	case TIDEPOOL_OP_WRITE:
+	case TIDEPOOL_OP_XCHG:
+		return 1;
+	case TIDEPOOL_OP_FLUSH_RANGE:
+	case TIDEPOOL_OP_FLUSH_OBJECT:
+		return tmem_pool_is_huge(vm->tmem, call->pool) ? BUDGET : COST_STEP;
+	default:
+		return tmem_pool_is_huge(vm->tmem, call->pool) ? BUDGET : 1;
+	}
 }
 
 static int64_t each(struct vm *vm, uint64_t gpa, uint64_t count)

@@ -24,17 +24,19 @@
 #define TIDEPOOL_FEATURE_SHARED	 (1u << 3) /* TIDEPOOL_POOL_SHARED, for those who are granted it */
 #define TIDEPOOL_FEATURE_HUGE	 (1u << 4) /* pools of order TIDEPOOL_HUGE_ORDER */
 #define TIDEPOOL_FEATURE_MANAGE	 (1u << 5) /* TIDEPOOL_OP_MANAGE, for managers */
+#define TIDEPOOL_FEATURE_HUGE_PARTS                                                                \
+	(1u << 6) /* TIDEPOOL_OP_READ, _WRITE, _XCHG and _FLUSH_RANGE in those pools */
 #define TIDEPOOL_FEATURE_BALLOON (1u << 8) /* TIDEPOOL_OP_GIVE_BLOCK and the three behind it */
 
 /* Those of this version. */
 #define TIDEPOOL_FEATURES                                                                          \
 	(TIDEPOOL_FEATURE_VECTOR | TIDEPOOL_FEATURE_RANGE | TIDEPOOL_FEATURE_SUBPAGE |             \
 	 TIDEPOOL_FEATURE_SHARED | TIDEPOOL_FEATURE_HUGE | TIDEPOOL_FEATURE_BALLOON |              \
-	 TIDEPOOL_FEATURE_MANAGE)
+	 TIDEPOOL_FEATURE_MANAGE | TIDEPOOL_FEATURE_HUGE_PARTS)
 
 /* Version: a guest refuses a major number it does not know. */
 #define TIDEPOOL_ABI_MAJOR   1u
-#define TIDEPOOL_ABI_MINOR   2u
+#define TIDEPOOL_ABI_MINOR   3u
 #define TIDEPOOL_ABI_VERSION ((TIDEPOOL_ABI_MAJOR << 16) | TIDEPOOL_ABI_MINOR)
 
 /* RAX of a call: the magic keeps other hypervisors' calls (Linux makes KVM's) apart from ours. */
@@ -99,17 +101,21 @@
 
 /*
  * A span, the seventh argument, in R10: a length, an offset in the stored page, and one in the
- * frame, in bytes. Bits 63:48 must be zero.
+ * frame, in bytes. Of a page of 2 MiB there is the number of its 4 KiB part besides, in which the
+ * offset is. All other bits must be zero.
  */
 #define TIDEPOOL_SPAN_LENGTH_SHIFT 0
 #define TIDEPOOL_SPAN_OFFSET_SHIFT 16
 #define TIDEPOOL_SPAN_FRAME_SHIFT  32
+#define TIDEPOOL_SPAN_PART_SHIFT   48
 #define TIDEPOOL_SPAN_MASK	   0xffffull
-#define TIDEPOOL_SPAN_BITS	   48
 #define TIDEPOOL_SPAN(length, offset, at)                                                          \
 	((unsigned long long)(length) << TIDEPOOL_SPAN_LENGTH_SHIFT |                              \
 	 (unsigned long long)(offset) << TIDEPOOL_SPAN_OFFSET_SHIFT |                              \
 	 (unsigned long long)(at) << TIDEPOOL_SPAN_FRAME_SHIFT)
+
+#define TIDEPOOL_HUGE_SPAN(part, length, offset, at)                                               \
+	(TIDEPOOL_SPAN(length, offset, at) | (unsigned long long)(part) << TIDEPOOL_SPAN_PART_SHIFT)
 
 /* One operation of TIDEPOOL_OP_VECTOR. 64 bytes, aligned likewise in guest-physical memory. */
 struct tidepool_descriptor {
@@ -144,9 +150,10 @@ struct tidepool_report {
 #define TIDEPOOL_BLOCK_FRAMES 512u	 /* 4 KiB frames of a block: 2 MiB, aligned likewise */
 #define TIDEPOOL_ACPI_ID      "TDPL0001" /* _HID of the device that announces a new target */
 
-#define TIDEPOOL_MAX_POOLS 256u /* a guest's pool ids are 0 .. TIDEPOOL_MAX_POOLS - 1 */
-#define TIDEPOOL_PAGE_SIZE 4096u
-#define TIDEPOOL_HUGE_SIZE 0x200000u
+#define TIDEPOOL_MAX_POOLS  256u /* a guest's pool ids are 0 .. TIDEPOOL_MAX_POOLS - 1 */
+#define TIDEPOOL_PAGE_SIZE  4096u
+#define TIDEPOOL_HUGE_SIZE  0x200000u
+#define TIDEPOOL_HUGE_PARTS 512u /* of TIDEPOOL_PAGE_SIZE in a page of 2 MiB */
 
 /* Errors, returned negative. The values are Linux's where Linux has the name. */
 #define TIDEPOOL_EPERM	 1    /* not from ring 0, or a right that the configuration did not grant */

@@ -384,7 +384,7 @@ static void test_parts(void)
 		TIDEPOOL_SPAN(1, 4096, 0),
 		TIDEPOOL_SPAN(1, 0, 4096),
 		TIDEPOOL_SPAN(0xffff, 0xffff, 0),
-		1ull << TIDEPOOL_SPAN_BITS | TIDEPOOL_SPAN(1, 0, 0),
+		1ull << TIDEPOOL_SPAN_PART_SHIFT | TIDEPOOL_SPAN(1, 0, 0),
 		1ull << 63 | TIDEPOOL_SPAN(1, 0, 0),
 	};
 	const struct page_key key = {{4, 5, 6}, 7}, zero = {{4, 5, 6}, 8};

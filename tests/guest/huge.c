@@ -112,13 +112,39 @@ static void test_bad(uint64_t pool)
 		 "put of a frame that is not aligned");
 	CHECK_EQ(step(TIDEPOOL_OP_GET_PAGE, pool, end, 0), -TIDEPOOL_EFAULT, "get into no RAM");
 	CHECK_EQ(step(TIDEPOOL_OP_PUT_PAGE, pool, frame, 7), -TIDEPOOL_EINVAL, "a bad cookie");
-	CHECK_EQ(step(TIDEPOOL_OP_READ, pool, frame, TIDEPOOL_SPAN(1, 0, 0)), -TIDEPOOL_EINVAL,
-		 "read of a part");
-	CHECK_EQ(step(TIDEPOOL_OP_WRITE, pool, frame, TIDEPOOL_SPAN(1, 0, 0)), -TIDEPOOL_EINVAL,
-		 "write of a part");
-	CHECK_EQ(step(TIDEPOOL_OP_XCHG, pool, frame, TIDEPOOL_SPAN(1, 0, 0)), -TIDEPOOL_EINVAL,
-		 "exchange of a part");
-	CHECK_EQ(step(TIDEPOOL_OP_FLUSH_RANGE, pool, 1, 0), -TIDEPOOL_EINVAL, "flush of a range");
+	CHECK_EQ(step(TIDEPOOL_OP_READ, pool, frame, TIDEPOOL_HUGE_SPAN(512, 1, 0, 0)),
+		 -TIDEPOOL_EINVAL, "read of a part that is none");
+	CHECK_EQ(step(TIDEPOOL_OP_READ, pool, end, TIDEPOOL_HUGE_SPAN(511, 1, 0, 0)),
+		 -TIDEPOOL_EFAULT, "read of a part into no RAM");
+	CHECK_EQ(step(TIDEPOOL_OP_FLUSH_RANGE, pool, 1ull << 34, 0), -TIDEPOOL_EINVAL,
+		 "flush of a range that goes too far");
+}
+
+/* A word of a part, by each of the operations on parts, and a range. */
+static void test_parts(uint64_t pool)
+{
+	const uint64_t span = TIDEPOOL_HUGE_SPAN(300, 8, 16, 0), n = 300 * 512 + 2;
+	uint64_t frame = (uint64_t)out / TIDEPOOL_PAGE_SIZE;
+	int64_t ret;
+
+	fill(40);
+	CHECK_EQ(whole(TIDEPOOL_OP_PUT_PAGE, pool, in), 0, "put of what is changed");
+	CHECK_EQ(step(TIDEPOOL_OP_READ, pool, frame, span), 0, "read of a part");
+	CHECK_EQ(out[0], 40ull << 32 | n, "word that was read");
+	out[0] = 5;
+	CHECK_EQ(step(TIDEPOOL_OP_XCHG, pool, frame, span), 0, "exchange of a part");
+	CHECK_EQ(out[0], 40ull << 32 | n, "word that was exchanged");
+	CHECK_EQ(step(TIDEPOOL_OP_READ, pool, frame, span), 0, "read of what was exchanged");
+	CHECK_EQ(out[0], 5, "word behind the exchange");
+	out[0] = 40ull << 32 | n;
+	CHECK_EQ(step(TIDEPOOL_OP_WRITE, pool, frame, span), 0, "write of a part");
+	expect(pool, 40, "get behind a write");
+	do
+		ret = step(TIDEPOOL_OP_FLUSH_RANGE, pool, 2, 0);
+	while (ret == -TIDEPOOL_EAGAIN);
+	CHECK_EQ(ret, 2, "flush of a range");
+	CHECK_EQ(step(TIDEPOOL_OP_WRITE, pool, frame, span), -TIDEPOOL_ENOENT, "write to nothing");
+	CHECK_EQ(query(TIDEPOOL_QUERY_HELD), 0, "pages held behind a range");
 }
 
 /* A step of a put ends a vector; the guest goes on with its result as the span. */
@@ -161,6 +187,8 @@ void test_main(void)
 	CHECK(persistent >= 0 && ephemeral >= 0, "new pools: %ld and %ld", persistent, ephemeral);
 	test_persistent((uint64_t)persistent);
 	test_ephemeral((uint64_t)ephemeral);
+	CHECK_EQ(whole(TIDEPOOL_OP_FLUSH_PAGE, (uint64_t)persistent, NULL), 1, "flush");
+	test_parts((uint64_t)persistent);
 	test_bad((uint64_t)persistent);
 	test_vector((uint64_t)persistent);
 	CHECK_EQ(pool_destroy((uint64_t)persistent), 0, "destroy");

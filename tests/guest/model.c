@@ -10,7 +10,7 @@
 #include "tests/unit/engine.h"
 
 #define CALLS_DEFAULT 3000u
-#define WHOLE	      TIDEPOOL_SPAN(TIDEPOOL_PAGE_SIZE, 0, 0)
+#define WHOLE(part)   TIDEPOOL_HUGE_SPAN(part, TIDEPOOL_PAGE_SIZE, 0, 0)
 
 const char test_name[] = "model";
 
@@ -63,29 +63,31 @@ static int64_t flush_all(unsigned int client, uint64_t pool, const uint64_t oid[
 	return hypercall(TIDEPOOL_OP_FLUSH_OBJECT, pool, oid[0], oid[1], oid[2], 0, 0);
 }
 
-static int64_t read(unsigned int client, uint64_t pool, const struct tmem_key *key, void *page)
+static int64_t read(unsigned int client, uint64_t pool, const struct tmem_key *key,
+		    unsigned int part, void *page)
 {
 	struct page_key copy = key_of(key);
 
 	(void)client;
-	return page_call(TIDEPOOL_OP_READ, pool, &copy, page, WHOLE);
+	return page_call(TIDEPOOL_OP_READ, pool, &copy, page, WHOLE(part));
 }
 
 static int64_t write(unsigned int client, uint64_t pool, const struct tmem_key *key,
-		     const void *page)
+		     unsigned int part, const void *page)
 {
 	struct page_key copy = key_of(key);
 
 	(void)client;
-	return page_call(TIDEPOOL_OP_WRITE, pool, &copy, page, WHOLE);
+	return page_call(TIDEPOOL_OP_WRITE, pool, &copy, page, WHOLE(part));
 }
 
-static int64_t exchange(unsigned int client, uint64_t pool, const struct tmem_key *key, void *page)
+static int64_t exchange(unsigned int client, uint64_t pool, const struct tmem_key *key,
+			unsigned int part, void *page)
 {
 	struct page_key copy = key_of(key);
 
 	(void)client;
-	return page_call(TIDEPOOL_OP_XCHG, pool, &copy, page, WHOLE);
+	return page_call(TIDEPOOL_OP_XCHG, pool, &copy, page, WHOLE(part));
 }
 
 static int64_t flush_range(unsigned int client, uint64_t pool, const struct tmem_key *first,

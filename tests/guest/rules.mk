@@ -36,7 +36,7 @@ $(GUEST_TESTS)/multiboot.elf: $(GUEST_TESTS)/multiboot.c.o $(GUEST_TEST_LIB) tes
 	$(GUEST_TEST_LD) -e start_multiboot -o $@ $(filter-out $(GUEST_PVH),$(filter %.o,$^))
 
 # The reference model and the random calls that the host's tests compare the store with.
-MODEL_OBJS := $(GUEST_TESTS)/unit/engine.c.o $(GUEST_TESTS)/unit/model.c.o
+MODEL_OBJS := $(GUEST_TESTS)/unit/engine.c.o $(GUEST_TESTS)/unit/engine_huge.c.o $(GUEST_TESTS)/unit/model.c.o
 
 $(GUEST_TESTS)/unit/%.c.o: tests/unit/%.c tests/guest/rules.mk | deps-build
 	@mkdir -p $(@D)

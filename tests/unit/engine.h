@@ -29,12 +29,16 @@ struct engine_store {
 	int64_t (*get)(unsigned int client, uint64_t pool, const struct tmem_key *key, void *page);
 	int64_t (*flush_page)(unsigned int client, uint64_t pool, const struct tmem_key *key);
 	int64_t (*flush_object)(unsigned int client, uint64_t pool, const uint64_t oid[3]);
-	/* READ, WRITE and XCHG of all of a page: what they do to parts, test_tmem_model.c sees. */
-	int64_t (*read)(unsigned int client, uint64_t pool, const struct tmem_key *key, void *page);
+	/*
+	 * READ, WRITE and XCHG of all of a page, or of a @part of one of 2 MiB. What they do to
+	 * less, test_tmem_model.c sees.
+	 */
+	int64_t (*read)(unsigned int client, uint64_t pool, const struct tmem_key *key,
+			unsigned int part, void *page);
 	int64_t (*write)(unsigned int client, uint64_t pool, const struct tmem_key *key,
-			 const void *page);
+			 unsigned int part, const void *page);
 	int64_t (*exchange)(unsigned int client, uint64_t pool, const struct tmem_key *key,
-			    void *page);
+			    unsigned int part, void *page);
 	int64_t (*flush_range)(unsigned int client, uint64_t pool, const struct tmem_key *first,
 			       uint64_t count);
 	/* Pages of 2 MiB; NULL: no such pools. */

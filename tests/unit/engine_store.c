@@ -49,27 +49,43 @@ static int64_t flush_object(unsigned int c, uint64_t pool, const uint64_t oid[3]
 	return tmem_flush_object(engine_clients[c], pool, oid);
 }
 
-static const struct tmem_span whole = {.length = TMEM_PAGE_SIZE};
-
-static int64_t read(unsigned int c, uint64_t pool, const struct tmem_key *key, void *page)
+static bool is_huge(unsigned int c, uint64_t pool)
 {
-	return tmem_read(engine_clients[c], pool, key, &whole, page);
+	return tmem_pool_is_huge(engine_clients[c], pool);
 }
 
-static int64_t write(unsigned int c, uint64_t pool, const struct tmem_key *key, const void *page)
+static int64_t read(unsigned int c, uint64_t pool, const struct tmem_key *key, unsigned int part,
+		    void *page)
 {
-	return tmem_write(engine_clients[c], pool, key, &whole, page);
+	const struct tmem_span span = {.length = TMEM_PAGE_SIZE, .part = part};
+
+	return (is_huge(c, pool) ? tmem_huge_read : tmem_read)(engine_clients[c], pool, key, &span,
+							       page);
 }
 
-static int64_t exchange(unsigned int c, uint64_t pool, const struct tmem_key *key, void *page)
+static int64_t write(unsigned int c, uint64_t pool, const struct tmem_key *key, unsigned int part,
+		     const void *page)
 {
-	return tmem_exchange(engine_clients[c], pool, key, &whole, page);
+	const struct tmem_span span = {.length = TMEM_PAGE_SIZE, .part = part};
+
+	return (is_huge(c, pool) ? tmem_huge_write : tmem_write)(engine_clients[c], pool, key,
+								 &span, page);
+}
+
+static int64_t exchange(unsigned int c, uint64_t pool, const struct tmem_key *key,
+			unsigned int part, void *page)
+{
+	const struct tmem_span span = {.length = TMEM_PAGE_SIZE, .part = part};
+
+	return (is_huge(c, pool) ? tmem_huge_exchange : tmem_exchange)(engine_clients[c], pool, key,
+								       &span, page);
 }
 
 static int64_t flush_range(unsigned int c, uint64_t pool, const struct tmem_key *first,
 			   uint64_t count)
 {
-	return tmem_flush_range(engine_clients[c], pool, first->oid, first->index, count);
+	return (is_huge(c, pool) ? tmem_huge_flush_range : tmem_flush_range)(
+		engine_clients[c], pool, first->oid, first->index, count);
 }
 
 static int64_t huge_put(unsigned int c, uint64_t pool, const struct tmem_key *key, const void *page,

@@ -8,6 +8,11 @@ struct model_page *model_page(struct model *model, struct model_place at)
 	return &model->pools[at.client][at.pool].pages[at.object][at.index];
 }
 
+uint64_t *model_parts(struct model *model, struct model_place at)
+{
+	return model->parts[at.client][at.pool][at.object][at.index];
+}
+
 void model_put(struct model *model, struct model_place at, uint64_t stamp)
 {
 	model_page(model, at)->stamp = stamp;

@@ -15,6 +15,10 @@
 #define MODEL_OBJECTS 6u
 #define MODEL_INDICES 90u /* more than a bounded step drops */
 
+/* Pages of 2 MiB: indices that are used, and parts that are changed by themselves. */
+#define MODEL_HUGE_KEYS 2u
+#define MODEL_PARTS	4u
+
 struct model_page {
 	uint64_t stamp; /* stands for the contents; 0: no page */
 };
@@ -31,6 +35,8 @@ struct model {
 	bool frozen[MODEL_CLIENTS];
 	struct model_pool shared;
 	struct model_pool pools[MODEL_CLIENTS][MODEL_POOLS];
+	/* Stand for the contents of parts that were changed since the page was put; 0: was not. */
+	uint64_t parts[MODEL_CLIENTS][MODEL_POOLS][MODEL_OBJECTS][MODEL_HUGE_KEYS][MODEL_PARTS];
 };
 
 /* Where a page is. */
@@ -39,6 +45,9 @@ struct model_place {
 };
 
 struct model_page *model_page(struct model *model, struct model_place at);
+
+/* The stamps of a page of 2 MiB, MODEL_PARTS of them; at.index below MODEL_HUGE_KEYS. */
+uint64_t *model_parts(struct model *model, struct model_place at);
 
 void model_put(struct model *model, struct model_place at, uint64_t stamp);
 

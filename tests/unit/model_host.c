@@ -159,3 +159,36 @@ void model_host_stop(void)
 	tmem_exit();
 	assert_int_equal(model_host.live, 0);
 }
+
+void model_host_narrow(uint64_t seed)
+{
+	if (seed % 2)
+		model_host.limit = 2 + model_random() % 12;
+	if (seed % 3 == 0)
+		model_host.fail_in = 2 + model_random() % 4;
+}
+
+static struct {
+	uint64_t count;
+	void (*run)(uint64_t seed);
+} rounds;
+
+static void test_random_calls(void **state)
+{
+	uint64_t seed;
+
+	(void)state;
+	for (seed = 0; seed < rounds.count; seed++)
+		rounds.run(seed);
+}
+
+int model_rounds(uint64_t count, void (*round)(uint64_t seed))
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random_calls),
+	};
+
+	rounds.count = count;
+	rounds.run = round;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -36,6 +36,12 @@ int model_host_start(uint64_t limit);
 /* tmem_exit(), and fail the test unless every block is back. */
 void model_host_stop(void);
 
+/* Take blocks away from the host in every other round, and have some refused in every third. */
+void model_host_narrow(uint64_t seed);
+
+/* The main() of a test that makes random calls: @count rounds with seeds from 0 on. */
+int model_rounds(uint64_t count, void (*round)(uint64_t seed));
+
 /* The next of a sequence of random numbers, the same in each run. Context: one thread. */
 uint64_t model_random(void);
 void model_random_seed(uint64_t seed);

@@ -73,10 +73,7 @@ static void round_run(uint64_t seed)
 		engine_dedup[c] = (uint8_t)model_random();
 	}
 	engine_store_start(MODEL_CLIENTS, differ);
-	if (seed % 2)
-		model_host.limit = 2 + model_random() % 12;
-	if (seed % 3 == 0)
-		model_host.fail_in = 2 + model_random() % 4;
+	model_host_narrow(seed);
 	for (i = 0; i < CALLS; i++) {
 		uint64_t random = model_random();
 
@@ -90,20 +87,7 @@ static void round_run(uint64_t seed)
 	model_host_stop();
 }
 
-static void test_random_calls(void **state)
-{
-	uint64_t seed;
-
-	(void)state;
-	for (seed = 0; seed < ROUNDS; seed++)
-		round_run(seed);
-}
-
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random_calls),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return model_rounds(ROUNDS, round_run);
 }

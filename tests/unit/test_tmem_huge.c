@@ -325,6 +325,16 @@ static void test_bad_calls(void **state)
 	assert_int_equal(tmem_huge_put(client, 1, &key, in, 0), -TIDEPOOL_EINVAL);
 	assert_int_equal(tmem_huge_get(client, 1, &key, in, 0), -TIDEPOOL_EINVAL);
 	assert_int_equal(tmem_huge_flush(client, 1, &key), -TIDEPOOL_EINVAL);
+	assert_int_equal(tmem_huge_read(client, 1, &key, &span, out), -TIDEPOOL_EINVAL);
+	assert_int_equal(tmem_huge_write(client, 1, &key, &span, out), -TIDEPOOL_EINVAL);
+	assert_int_equal(tmem_huge_exchange(client, 1, &key, &span, out), -TIDEPOOL_EINVAL);
+	assert_int_equal(tmem_huge_flush_range(client, 1, key.oid, 0, 1), -TIDEPOOL_EINVAL);
+	assert_int_equal(tmem_huge_flush_range(client, 2, key.oid, 0, 1), -TIDEPOOL_ENODEV);
+	assert_int_equal(tmem_huge_flush_range(client, 0, key.oid, 1, 0), -TIDEPOOL_EINVAL);
+	assert_int_equal(tmem_huge_flush_range(client, 0, key.oid, 1ull << 34, 1),
+			 -TIDEPOOL_EINVAL);
+	assert_int_equal(tmem_huge_flush_range(client, 0, key.oid, 1, 1ull << 34),
+			 -TIDEPOOL_EINVAL);
 	assert_int_equal(tmem_huge_put(client, 2, &key, in, 0), -TIDEPOOL_ENODEV);
 	assert_int_equal(tmem_huge_put(client, 0, &high, in, 0), -TIDEPOOL_EINVAL);
 	assert_int_equal(tmem_huge_get(client, 0, &high, in, 0), -TIDEPOOL_EINVAL);
@@ -342,7 +352,187 @@ static void test_bad_calls(void **state)
 	assert_int_equal(put(0, 1, 1, 'x'), 0);
 }
 
+/* A part is read, written and exchanged in one call, and no other byte of the page changes. */
+static void test_parts(void **state)
+{
+	const struct tmem_span some = {.length = 24, .offset = 40, .at = 80, .part = 300};
+	const uint64_t n = 300 * 512 + 40 / 8;
+	struct tmem_key key = key_at(1, 1);
+	uint64_t page[512] __attribute__((aligned(4096))), pool;
+	int64_t cookie;
+
+	(void)state;
+	assert_int_equal(pool_create(PERSISTENT | HUGE_ORDER), 0);
+	assert_int_equal(pool_create(EPHEMERAL | HUGE_ORDER), 1);
+	for (pool = 0; pool < 2; pool++) {
+		uint64_t gets = stats_of(client).gets, puts = stats_of(client).puts;
+
+		memset(page, 0xee, sizeof(page));
+		assert_int_equal(tmem_huge_read(client, pool, &key, &some, page), -TIDEPOOL_ENOENT);
+		assert_int_equal(tmem_huge_write(client, pool, &key, &some, page),
+				 -TIDEPOOL_ENOENT);
+		assert_int_equal(tmem_huge_exchange(client, pool, &key, &some, page),
+				 -TIDEPOOL_ENOENT);
+		assert_int_equal(stats_of(client).held, pool * (PARTS + 1));
+		assert_int_equal(huge_put(pool, 1, 10 + pool), 0);
+		assert_int_equal(tmem_huge_read(client, pool, &key, &some, page), 0);
+		assert_int_equal(page[10], word_at(10 + pool, n));
+		assert_int_equal(page[13], 0xeeeeeeeeeeeeeeee);
+		page[10] = 1;
+		assert_int_equal(tmem_huge_exchange(client, pool, &key, &some, page), 0);
+		assert_int_equal(page[10], word_at(10 + pool, n));
+		assert_int_equal(tmem_huge_write(client, pool, &key, &some, page), 0);
+		page[11] = 7;
+		assert_int_equal(tmem_huge_exchange(client, pool, &key, &some, page), 0);
+		assert_int_equal(stats_of(client).gets, gets + 3);
+		assert_int_equal(stats_of(client).puts, puts + 4);
+		assert_int_equal(get_end(pool, 1, -TIDEPOOL_EAGAIN, 0), 0);
+		assert_int_equal(out[n + 1], 7);
+		out[n + 1] = word_at(10 + pool, n + 1);
+		assert_true(holds(out, 10 + pool));
+	}
+	/* One that is being put is not there. */
+	cookie = tmem_huge_put(client, 1, &key, in, 0);
+	assert_int_equal(tmem_huge_read(client, 1, &key, &some, page), -TIDEPOOL_ENOENT);
+	assert_int_equal(put_end(1, 1, in, cookie, 0), 0);
+	tmem_client_freeze(client, TMEM_FREEZE_OPERATOR);
+	assert_int_equal(tmem_huge_write(client, 0, &key, &some, page), -TIDEPOOL_EFROZEN);
+	assert_int_equal(tmem_huge_exchange(client, 0, &key, &some, page), -TIDEPOOL_EFROZEN);
+	tmem_client_thaw(client, TMEM_FREEZE_OPERATOR);
+}
+
+/* A filled part needs a frame when it is changed; without one nothing is. */
+static void test_parts_no_room(void **state)
+{
+	struct tmem_span span = {.length = 8};
+	struct tmem_key key = key_at(1, 1);
+	uint64_t page[512] __attribute__((aligned(4096)));
+	int64_t ret = 0;
+
+	(void)state;
+	client_cap(60);
+	assert_int_equal(pool_create(PERSISTENT | HUGE_ORDER), 0);
+	assert_int_equal(put_end(0, 1, NULL, -TIDEPOOL_EAGAIN, 0), 0);
+	for (; ret == 0; span.part++) {
+		page[0] = span.part + 1;
+		ret = tmem_huge_write(client, 0, &key, &span, page);
+	}
+	assert_int_equal(ret, -TIDEPOOL_ENOMEM);
+	assert_in_range(span.part, 10, 60);
+	assert_int_equal(tmem_huge_exchange(client, 0, &key, &span, page), -TIDEPOOL_ENOMEM);
+	assert_int_equal(page[0], span.part);
+	for (span.part -= 2;; span.part--) {
+		assert_int_equal(tmem_huge_read(client, 0, &key, &span, page), 0);
+		assert_int_equal(page[0], span.part + 1);
+		if (span.part == 0)
+			break;
+	}
+}
+
+/* Once a part that was evicted has been missed, none of the page is there. */
+static void test_parts_evicted(void **state)
+{
+	struct tmem_span span = {.length = 8};
+	struct tmem_key key = key_at(1, 1);
+	uint64_t page[512] __attribute__((aligned(4096)));
+	unsigned int missed = 0, round;
+
+	(void)state;
+	for (round = 0; round < 8; round++) {
+		client_cap(800);
+		assert_int_equal(pool_create(EPHEMERAL | HUGE_ORDER), 0);
+		assert_int_equal(pool_create(EPHEMERAL), 1);
+		assert_int_equal(huge_put(0, 1, 10), 0);
+		while (stats_of(client).evicted <= round)
+			assert_int_equal(put(1, 1, stats_of(client).puts, 'x'), 0);
+		for (span.part = 0; span.part < PARTS; span.part++)
+			if (tmem_huge_read(client, 0, &key, &span, page))
+				break;
+		if (span.part == PARTS)
+			continue;
+		missed++;
+		for (span.part = 0; span.part < PARTS; span.part++)
+			assert_int_equal(tmem_huge_read(client, 0, &key, &span, page),
+					 -TIDEPOOL_ENOENT);
+		assert_int_equal(huge_get(0, 1), -TIDEPOOL_ENOENT);
+	}
+	assert_true(missed > 0);
+}
+
+/* Returns how many calls all of a range takes. */
+static unsigned int range_flush(uint64_t first, uint64_t count)
+{
+	const uint64_t oid[3] = {1, 0, 0};
+	unsigned int calls = 0;
+
+	while (count > 0) {
+		int64_t ret = tmem_huge_flush_range(client, 0, oid, first, count);
+
+		calls++;
+		if (ret == -TIDEPOOL_EAGAIN)
+			continue;
+		assert_true(ret > 0 && (uint64_t)ret <= count);
+		first += (uint64_t)ret;
+		count -= (uint64_t)ret;
+	}
+	return calls;
+}
+
+static void test_range(void **state)
+{
+	const uint64_t oid[3] = {1, 0, 0};
+	uint64_t flushed;
+
+	(void)state;
+	assert_int_equal(pool_create(PERSISTENT | HUGE_ORDER), 0);
+	assert_int_equal(range_flush(0, 1ull << 34), 1);
+	assert_int_equal(huge_put(0, 1, 10) + huge_put(0, 2, 20), 0);
+	assert_int_equal(huge_put(0, 700, 30), 0);
+	/* The first call lets the page go; the others give its memory back, a step each. */
+	flushed = stats_of(client).flushed;
+	assert_int_equal(tmem_huge_flush_range(client, 0, oid, 2, 2), -TIDEPOOL_EAGAIN);
+	assert_in_range(stats_of(client).flushed - flushed, 1, PARTS / STEPS);
+	assert_int_equal(range_flush(2, 2), STEPS);
+	assert_int_equal(stats_of(client).held, 2 * (PARTS + 1));
+	assert_int_equal(huge_get(0, 1), 10);
+	assert_in_range(range_flush(0, 1000), STEPS + 5, 2 * STEPS + 10);
+	assert_int_equal(huge_get(0, 1), -TIDEPOOL_ENOENT);
+	assert_int_equal(stats_of(client).held, 0);
+}
+
 #define CALLS 120u
+
+/*
+ * Put, write, exchange or read a part of a page that nobody gets whole. Returns whether what was
+ * read is one page's, or one call's.
+ */
+static bool part_call(uint64_t *page, uint64_t pool, uint64_t i)
+{
+	const struct tmem_span span = {.length = TMEM_PAGE_SIZE, .part = 5};
+	struct tmem_key key = key_at(1, 2);
+	uint64_t *part = page + span.part * 512, n;
+	int64_t ret;
+
+	fill(page, i + 1);
+	if (i % 8 == 0) {
+		uint64_t cookie = 0;
+
+		do {
+			ret = tmem_huge_put(client, pool, &key, page, cookie);
+			if (ret > 0)
+				cookie = (uint64_t)ret;
+		} while (ret > 0 || ret == -TIDEPOOL_EAGAIN);
+		return true;
+	}
+	if (i % 3 == 0)
+		return tmem_huge_write(client, pool, &key, &span, part) != -TIDEPOOL_ENOMEM;
+	ret = i % 3 == 1 ? tmem_huge_exchange(client, pool, &key, &span, part)
+			 : tmem_huge_read(client, pool, &key, &span, part);
+	for (n = 0; n < 512 && ret == 0; n++)
+		if (part[n] != word_at(part[0] >> 32, span.part * 512 + n))
+			return false;
+	return true;
+}
 
 /* Two CPUs on the same few keys: whatever is got is whole. */
 static void *calls_run(void *argument)
@@ -365,6 +555,8 @@ static void *calls_run(void *argument)
 				cookie = (uint64_t)ret;
 		} while (ret > 0 || ret == -TIDEPOOL_EAGAIN);
 		if (!puts && ret == 0 && !holds(page, page[0] >> 32))
+			failed = argument;
+		if (!part_call(page, pool, i))
 			failed = argument;
 		if (i % 17 == 0)
 			(void)tmem_huge_flush(client, pool, &key);
@@ -400,6 +592,8 @@ int main(void)
 		STORE_TEST(test_refusal),    STORE_TEST(test_zeroes),
 		STORE_TEST(test_eviction),   STORE_TEST(test_frozen),
 		STORE_TEST(test_bad_calls),  STORE_TEST(test_two_cpus),
+		STORE_TEST(test_parts),	     STORE_TEST(test_parts_no_room),
+		STORE_TEST(test_range),	     STORE_TEST(test_parts_evicted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

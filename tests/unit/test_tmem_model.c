@@ -454,10 +454,7 @@ static void round_run(uint64_t seed)
 		while (tmem_client_prepare(clients[c]) == -TIDEPOOL_EAGAIN)
 			;
 	}
-	if (seed % 2)
-		model_host.limit = 1 + model_random() % 12;
-	if (seed % 3 == 0)
-		model_host.fail_in = 2 + model_random() % 4;
+	model_host_narrow(seed);
 
 	for (i = 0; i < CALLS; i++) {
 		call_do();
@@ -475,20 +472,7 @@ static void round_run(uint64_t seed)
 	model_host_stop();
 }
 
-static void test_random_calls(void **state)
-{
-	uint64_t seed;
-
-	(void)state;
-	for (seed = 0; seed < ROUNDS; seed++)
-		round_run(seed);
-}
-
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random_calls),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return model_rounds(ROUNDS, round_run);
 }

@@ -41,8 +41,14 @@ static void test_spans(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(tmem_span_parse(cases[i].word, &span), cases[i].valid);
-	assert_true(tmem_span_parse(TIDEPOOL_SPAN(3, 5, 7), &span));
+		assert_int_equal(tmem_span_parse(cases[i].word, false, &span), cases[i].valid);
+	assert_true(tmem_span_parse(TIDEPOOL_SPAN(3, 5, 7), true, &span));
+	assert_int_equal(span.part, 0);
+	assert_true(tmem_span_parse(TIDEPOOL_HUGE_SPAN(511, 3, 5, 7), true, &span));
+	assert_int_equal(span.part, 511);
+	assert_false(tmem_span_parse(TIDEPOOL_HUGE_SPAN(511, 3, 5, 7), false, &span));
+	assert_false(tmem_span_parse(TIDEPOOL_HUGE_SPAN(512, 3, 5, 7), true, &span));
+	assert_false(tmem_span_parse(TIDEPOOL_HUGE_SPAN(0xffff, 3, 5, 7), true, &span));
 	assert_int_equal(span.length, 3);
 	assert_int_equal(span.offset, 5);
 	assert_int_equal(span.at, 7);

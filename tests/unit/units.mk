@@ -84,7 +84,7 @@ unit_test_tmem_huge := $(unit_test_tmem_content)
 unit_test_tmem_shared := $(unit_test_tmem_content)
 unit_test_tmem_save := $(unit_test_tmem_content) tests/unit/save_host.c
 unit_test_tmem_scrub := $(tmem_sources) $(model_host)
-engine_sources := tests/unit/engine.c tests/unit/engine_store.c tests/unit/model.c
+engine_sources := tests/unit/engine.c tests/unit/engine_huge.c tests/unit/engine_store.c tests/unit/model.c
 unit_test_tmem_engine := $(tmem_sources) $(model_host) $(engine_sources)
 
 # The store's semantics.
