@@ -39,7 +39,8 @@ static void pool_free_cpus(struct tidepool_pool *pool)
 {
 	int cpu;
 
-	for_each_possible_cpu(cpu) kfree(per_cpu_ptr(pool->cpus, cpu)->calls);
+	for_each_possible_cpu(cpu)
+		kfree(per_cpu_ptr(pool->cpus, cpu)->calls);
 	free_percpu(pool->cpus);
 }
 
@@ -57,8 +58,7 @@ static int pool_alloc_cpus(struct tidepool_pool *pool)
 	pool->cpus = alloc_percpu(struct tidepool_pool_cpu);
 	if (!pool->cpus)
 		return -ENOMEM;
-	for_each_possible_cpu(cpu)
-	{
+	for_each_possible_cpu(cpu) {
 		own = per_cpu_ptr(pool->cpus, cpu);
 		own->calls = kmalloc(bytes, GFP_KERNEL);
 		if (!own->calls) {
@@ -255,6 +255,7 @@ u64 tidepool_pool_count(const struct tidepool_pool *pool, unsigned int which)
 	s64 sum = 0;
 	int cpu;
 
-	for_each_possible_cpu(cpu) sum += per_cpu_ptr(pool->cpus, cpu)->counts[which];
+	for_each_possible_cpu(cpu)
+		sum += per_cpu_ptr(pool->cpus, cpu)->counts[which];
 	return sum;
 }

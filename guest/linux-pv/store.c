@@ -30,8 +30,7 @@ static void free_batches(void)
 {
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-	{
+	for_each_possible_cpu(cpu) {
 		free_page((unsigned long)per_cpu(batches, cpu));
 		per_cpu(batches, cpu) = NULL;
 	}
@@ -43,8 +42,7 @@ int tidepool_store_create(void)
 	int cpu;
 
 	BUILD_BUG_ON(sizeof(struct tidepool_batch) > PAGE_SIZE);
-	for_each_possible_cpu(cpu)
-	{
+	for_each_possible_cpu(cpu) {
 		per_cpu(batches, cpu) = (void *)get_zeroed_page(GFP_KERNEL);
 		if (!per_cpu(batches, cpu)) {
 			free_batches();
