@@ -71,29 +71,17 @@ static bool part_holds(unsigned int part, uint64_t word)
 	return true;
 }
 
-static int64_t huge_put(struct model_place at, unsigned int steps)
+/* A put of engine_with->huge or a get into it, of @steps at most. Returns the last answer. */
+static int64_t huge_steps(struct model_place at, bool put, unsigned int steps)
 {
 	struct tmem_key key = engine_key_of(at);
+	void *page = engine_with->huge;
 	int64_t ret = -TIDEPOOL_EAGAIN;
 	uint64_t cookie = 0;
 
 	while (steps-- > 0 && (ret > 0 || ret == -TIDEPOOL_EAGAIN)) {
-		ret = engine_with->huge_put(at.client, at.pool, &key, engine_with->huge, cookie);
-		if (ret > 0)
-			cookie = (uint64_t)ret;
-	}
-	return ret;
-}
-
-static int64_t huge_get(struct model_place at)
-{
-	struct tmem_key key = engine_key_of(at);
-	int64_t ret = -TIDEPOOL_EAGAIN;
-	unsigned int steps = STEPS_MAX;
-	uint64_t cookie = 0;
-
-	while (steps-- > 0 && (ret > 0 || ret == -TIDEPOOL_EAGAIN)) {
-		ret = engine_with->huge_get(at.client, at.pool, &key, engine_with->huge, cookie);
+		ret = put ? engine_with->huge_put(at.client, at.pool, &key, page, cookie)
+			  : engine_with->huge_get(at.client, at.pool, &key, page, cookie);
 		if (ret > 0)
 			cookie = (uint64_t)ret;
 	}
@@ -107,7 +95,7 @@ static void huge_put_do(struct model_place at, uint64_t stamp, unsigned int step
 	int64_t ret;
 
 	huge_fill(stamp);
-	ret = huge_put(at, steps);
+	ret = huge_steps(at, true, steps);
 	if (ret > 0 || ret == -TIDEPOOL_EAGAIN)
 		engine_page_of(at)->stamp = 0;
 	else
@@ -125,7 +113,7 @@ static void huge_get_do(struct model_place at)
 	for (n = 0; n < MODEL_PARTS; n++)
 		words[n] = changed_word(at, n);
 	huge_fill(0);
-	ret = huge_get(at);
+	ret = huge_steps(at, false, STEPS_MAX);
 	wanted = engine_get_answer(at, ret);
 	engine_expect(!wanted || huge_holds(wanted, words), "get of 2 MiB: contents", ret);
 }

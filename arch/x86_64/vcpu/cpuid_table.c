@@ -73,8 +73,7 @@ const struct cpuid_row cpuid_rows[] = {
 	{0xb, 1, {0}, cpuid_fix_cores},
 	{0xb, CPUID_ANY_SUBLEAF, {0}, cpuid_fix_no_level},
 	{0xd, 0, {0}, cpuid_fix_xstate},
-	/* No XSAVEC: Bochs 2.7, which VMX is tested on, restores from other places than it saves
-	   to. */
+	/* No XSAVEC: Bochs 2.7, which VMX is tested on, saves and restores at different places. */
 	{0xd, 1, {.eax = CPUID_D_1_EAX_XSAVEOPT | CPUID_D_1_EAX_XGETBV1}, NULL},
 	{0xd, 2, XSTATE_ALLOWED, NULL}, /* AVX */
 	{0xd, 5, XSTATE_ALLOWED, NULL}, /* AVX-512: opmask, ZMM_Hi256, Hi16_ZMM */
