@@ -134,7 +134,8 @@ void tidepool_table_move_folio(struct folio *to, struct folio *from);
 void tidepool_table_forget_disk(unsigned int disk);
 
 /* ---- generation.c: of each block, by a hash ---------------------------------------------------
- * A word has a generation and whether a put has it claimed. Context of all but create, destroy: any.
+ * A word has a generation, whether a put has it claimed, and whether there has ever been one: who
+ * was never put cannot be got, and need not be flushed. Context of all but create, destroy: any.
  */
 
 int tidepool_generation_create(void);
@@ -144,9 +145,16 @@ void tidepool_generation_destroy(void);
 u32 tidepool_generation_word(u64 place);
 u32 tidepool_generation_of(u32 word);
 
+/* Whether a put of the block, or of one with the same word, has begun before @word was read. */
+bool tidepool_generation_was_put(u32 word);
+
 u32 tidepool_generation_read(u64 place);
 
-void tidepool_generation_move(u64 place);
+/*
+ * Returns whether the block, or one with the same word, may be in the pool. If not, a put of what
+ * was true before will not begin any more: there is nothing to flush.
+ */
+bool tidepool_generation_move(u64 place);
 void tidepool_generation_move_all(void);
 
 /* The generation that follows. */
@@ -243,8 +251,8 @@ void tidepool_batch_close(struct tidepool_batch *batch);
 /* Adds a page to put, if rule 5 lets its generation be claimed. The batch is not full. */
 void tidepool_batch_add_put(struct tidepool_batch *batch, struct page *page, u64 entry);
 
-/* Adds a page to get. The batch is not full. */
-void tidepool_batch_add_get(struct tidepool_batch *batch, struct page *page, u64 block);
+/* Adds a page to get; false if the pool cannot have it. The batch is not full. */
+bool tidepool_batch_add_get(struct tidepool_batch *batch, struct page *page, u64 block);
 
 /* Puts all pages of the batch, and empties it. */
 void tidepool_batch_put(struct tidepool_batch *batch);

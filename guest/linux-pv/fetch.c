@@ -54,7 +54,7 @@ static void io_advance(struct tidepool_io *io, unsigned int bytes)
 	io->sector += bytes >> SECTOR_SHIFT;
 }
 
-/* Adds the pages at the front of @io to a batch; false if some page is not for us. */
+/* Adds the pages at the front of @io to a batch; false if some page is not for us, or never was. */
 static bool read_fill_batch(const struct tidepool_io *io, struct tidepool_batch *batch)
 {
 	sector_t sector = io->sector;
@@ -67,7 +67,8 @@ static bool read_fill_batch(const struct tidepool_io *io, struct tidepool_batch 
 			break;
 		if (!is_whole_page(&bvec, sector) || !is_read_into(io, bvec.bv_page))
 			return false;
-		tidepool_batch_add_get(batch, bvec.bv_page, sector_block(sector));
+		if (!tidepool_batch_add_get(batch, bvec.bv_page, sector_block(sector)))
+			return false;
 		sector += PAGE_SECTORS;
 	}
 	return batch->count;
@@ -104,10 +105,12 @@ static void read_record(const struct tidepool_io *io)
 	__bio_for_each_segment(bvec, io->bio, iter, io->iter)
 	{
 		place = sector_place(io, sector);
-		if (is_whole_page(&bvec, sector) && is_read_into(io, bvec.bv_page))
+		if (is_whole_page(&bvec, sector) && is_read_into(io, bvec.bv_page)) {
 			tidepool_table_set(bvec.bv_page,
 					   tidepool_entry(TIDEPOOL_PAGE_READING,
 							  tidepool_generation_read(place), place));
+			tidepool_cache_add(misses, 1);
+		}
 		sector += bvec.bv_len >> SECTOR_SHIFT;
 	}
 }
@@ -172,17 +175,19 @@ void tidepool_read_end(struct tidepool_io *io, bool ok)
 }
 EXPORT_SYMBOL_GPL(tidepool_read_end);
 
-/* Moves the generations of all blocks that @io touches, then flushes them. */
+/* Moves the generations of all blocks that @io touches, then flushes what the pool may have. */
 static void write_invalidate(const struct tidepool_io *io)
 {
 	sector_t end = io->sector + (io->iter.bi_size >> SECTOR_SHIFT);
 	u64 first = sector_block(io->sector);
 	u64 count = sector_block(end + PAGE_SECTORS - 1) - first;
+	bool held = false;
 	u64 i;
 
 	for (i = 0; i < count; i++)
-		tidepool_generation_move(tidepool_place(io->disk->index, first + i));
-	tidepool_store_flush(io->disk, first, count);
+		held |= tidepool_generation_move(tidepool_place(io->disk->index, first + i));
+	if (held)
+		tidepool_store_flush(io->disk, first, count);
 }
 
 static bool io_has_pages(const struct tidepool_io *io)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The generations of blocks, hashed. A word is a generation, in bits 31:1, and a claim, in bit 0.
+ * The generations of blocks, hashed. A word is a generation, in bits 31:2, whether a put of one of
+ * its blocks has begun since the start, in bit 1, and a claim, in bit 0. Bit 1 is never cleared: a
+ * word does not know which of its blocks are still in the pool.
  *
  * The atomic operations that return something are full barriers; so what a generation protects is
  * looked at, or done, on the side of it where it stands in the source.
@@ -17,7 +19,8 @@
 #define GENERATION_COUNT     (1u << GENERATION_HASH_BITS)
 #define GENERATION_MASK	     ((1u << TIDEPOOL_GENERATION_BITS) - 1)
 #define WORD_CLAIMED	     1u
-#define WORD_STEP	     2u
+#define WORD_PUT	     2u
+#define WORD_STEP	     4u
 
 static atomic_t *words;
 
@@ -57,9 +60,15 @@ u32 tidepool_generation_read(u64 place)
 	return tidepool_generation_of(tidepool_generation_word(place));
 }
 
-void tidepool_generation_move(u64 place)
+bool tidepool_generation_was_put(u32 word)
 {
-	atomic_add_return(WORD_STEP, word_of(place)); /* returns, so it is a barrier */
+	return word & WORD_PUT;
+}
+
+bool tidepool_generation_move(u64 place)
+{
+	/* It returns something, so it is a barrier: a put that it does not see finds that it moved. */
+	return tidepool_generation_was_put(atomic_add_return(WORD_STEP, word_of(place)));
 }
 
 void tidepool_generation_move_all(void)
@@ -85,13 +94,13 @@ bool tidepool_generation_claim(u64 place, u32 generation, u32 *word)
 		return false;
 	if (tidepool_generation_of(*word) != generation && tidepool_rule(TIDEPOOL_RULE_STALE))
 		return false;
-	return (u32)atomic_cmpxchg(at, *word, *word | WORD_CLAIMED) == *word;
+	return (u32)atomic_cmpxchg(at, *word, *word | WORD_CLAIMED | WORD_PUT) == *word;
 }
 
 bool tidepool_generation_kept(u64 place, u32 word)
 {
 	smp_mb(); /* the put before it */
-	return (u32)atomic_read(word_of(place)) == (word | WORD_CLAIMED);
+	return (u32)atomic_read(word_of(place)) == (word | WORD_CLAIMED | WORD_PUT);
 }
 
 void tidepool_generation_release(u64 place)

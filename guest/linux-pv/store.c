@@ -103,11 +103,15 @@ void tidepool_batch_add_put(struct tidepool_batch *batch, struct page *page, u64
 		tidepool_cache_add(stale, 1);
 }
 
-void tidepool_batch_add_get(struct tidepool_batch *batch, struct page *page, u64 block)
+bool tidepool_batch_add_get(struct tidepool_batch *batch, struct page *page, u64 block)
 {
 	u64 place = tidepool_place(batch->disk->index, block);
+	u32 word = tidepool_generation_word(place);
 
-	batch_add(batch, page, place, tidepool_generation_word(place));
+	if (!tidepool_generation_was_put(word))
+		return false;
+	batch_add(batch, page, place, word);
+	return true;
 }
 
 /* Writes the list of calls. The disk's id is read here, after the generations (disk.c, renew). */
@@ -129,7 +133,7 @@ static void batch_prepare(struct tidepool_batch *batch, unsigned int op)
 		call->index = block & (OBJECT_BLOCKS - 1);
 		call->frame = page_to_pfn(batch->slots[i].page);
 		call->span = 0;
-		call->result = 0;
+		call->result = -TIDEPOOL_EINVAL; /* unless the hypervisor writes another one */
 	}
 }
 
@@ -216,7 +220,6 @@ bool tidepool_batch_get(struct tidepool_batch *batch)
 	batch_prepare(batch, TIDEPOOL_OP_GET_PAGE);
 	result = tidepool_call_vector(batch->calls, batch->count, TIDEPOOL_VECTOR_ALL);
 	if (result < 0) {
-		tidepool_cache_add(misses, batch->count);
 		if (result != -TIDEPOOL_ENOENT)
 			pr_err_ratelimited("get of %u blocks failed: error %ld\n", batch->count,
 					   result);
