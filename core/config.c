@@ -364,6 +364,8 @@ static bool parse_disk(struct parser *parser, struct line *line, struct word kin
 		guest->disk_count++;
 		if (!parse_disk_words(parser, line, disk))
 			return false;
+		if (disk->read_only)
+			disk->image = line->number;
 		if (line->shared && !disk->read_only) {
 			complaint = "several guests can only read a disk; ";
 			expected = "expected the word ro";

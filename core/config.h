@@ -34,6 +34,7 @@
 struct disk_config {
 	const struct boot_module *module;
 	uint64_t delay_ns; /* a request takes at least this long */
+	uint32_t image;	   /* TIDEPOOL_DISK_IMAGE; 0: this guest may write to it */
 	bool read_only;
 };
 

@@ -333,6 +333,7 @@ int virtio_add_disk(struct vm *vm, const struct disk_config *config, uint8_t *da
 		.max_write_zeroes_seg = 1,
 		.write_zeroes_may_unmap = 1,
 	};
+	device->image = config->image;
 	device->config = &device->blk.config;
 	device->config_size = offsetof(struct virtio_blk_config, unused1);
 	return 0;

@@ -158,6 +158,7 @@ struct virtio_device {
 	uint64_t features; /* offered */
 	const void *config;
 	uint32_t config_size;
+	uint64_t image; /* of a disk: TIDEPOOL_DISK_IMAGE */
 
 	uint64_t driver_features; /* accepted */
 	uint32_t device_features_sel, driver_features_sel;

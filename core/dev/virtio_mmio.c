@@ -3,6 +3,8 @@
  * The registers of virtio devices, their life from reset to trouble, and their share of time
  * Documents: VIRTIO 1.1 sections 2.1 (status), 3.1 (initialisation), 4.2.2 (MMIO registers).
  */
+#include <tidepool/abi.h>
+
 #include "core/dev/virtio_device.h"
 #include "core/console.h"
 #include "core/dev/ioapic.h"
@@ -45,9 +47,8 @@ _Static_assert(VM_VIRTIO_BASE + VIRTIO_SLOTS * VIRTIO_SLOT_SIZE <= VM_IOAPIC_BAS
 #define REG_CONFIG_GENERATION	0x0fcu
 #define REG_CONFIG		0x100u
 
-#define MAGIC	  0x74726976u /* "virt" */
-#define VERSION	  2u
-#define VENDOR_ID 0x4c504454u /* "TDPL" */
+#define MAGIC	0x74726976u /* "virt" */
+#define VERSION 2u
 
 #define STATUS_DRIVER_OK   BIT(2)
 #define STATUS_FEATURES_OK BIT(3)
@@ -144,7 +145,7 @@ static uint32_t read_register(const struct virtio_device *device, uint32_t reg)
 	case REG_DEVICE_ID:
 		return device->class->id;
 	case REG_VENDOR_ID:
-		return VENDOR_ID;
+		return TIDEPOOL_VIRTIO_VENDOR;
 	case REG_DEVICE_FEATURES:
 		return half(device->features, device->device_features_sel);
 	case REG_QUEUE_NUM_MAX:
@@ -279,14 +280,22 @@ static void write_register(struct virtio_device *device, uint32_t reg, uint32_t 
 	}
 }
 
-static uint64_t read_config(const struct virtio_device *device, uint32_t offset, unsigned int size)
+static uint64_t read_field(const void *from, uint32_t length, uint32_t offset, unsigned int size)
 {
 	uint64_t value = 0;
 
-	if (offset >= device->config_size || size > device->config_size - offset)
+	if (offset >= length || size > length - offset)
 		return 0;
-	memcpy(&value, (const uint8_t *)device->config + offset, size);
+	memcpy(&value, (const uint8_t *)from + offset, size);
 	return value;
+}
+
+static uint64_t read_config(const struct virtio_device *device, uint32_t offset, unsigned int size)
+{
+	if (offset >= TIDEPOOL_DISK_IMAGE)
+		return read_field(&device->image, sizeof(device->image),
+				  offset - TIDEPOOL_DISK_IMAGE, size);
+	return read_field(device->config, device->config_size, offset, size);
 }
 
 /* What an empty slot answers: the specification's placeholder, a device without an id. */

@@ -150,6 +150,14 @@ struct tidepool_report {
 #define TIDEPOOL_BLOCK_FRAMES 512u	 /* 4 KiB frames of a block: 2 MiB, aligned likewise */
 #define TIDEPOOL_ACPI_ID      "TDPL0001" /* _HID of the device that announces a new target */
 
+/*
+ * In the configuration of a virtio disk with Tidepool's vendor id, 64 bits at this offset: which
+ * image of the host's is behind it, the same number in all guests that read it. 0: one that this
+ * guest may write to. The standard's own fields end far in front of it.
+ */
+#define TIDEPOOL_VIRTIO_VENDOR 0x4c504454u /* "TDPL" */
+#define TIDEPOOL_DISK_IMAGE    0x800u
+
 #define TIDEPOOL_MAX_POOLS  256u /* a guest's pool ids are 0 .. TIDEPOOL_MAX_POOLS - 1 */
 #define TIDEPOOL_PAGE_SIZE  4096u
 #define TIDEPOOL_HUGE_SIZE  0x200000u

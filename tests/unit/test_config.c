@@ -307,10 +307,13 @@ static void test_disks(void **state)
 	assert_int_equal(config.guests[0].disk_count, 3);
 	assert_ptr_equal(config.guests[0].disks[0].module, &boot.modules[1]);
 	assert_false(config.guests[0].disks[0].read_only);
+	assert_int_equal(config.guests[0].disks[0].image, 0);
 	assert_int_equal(config.guests[0].disks[0].delay_ns, 0);
 	assert_true(config.guests[0].disks[1].read_only);
 	assert_int_equal(config.guests[0].disks[1].delay_ns, 200000);
 	assert_int_equal(config.guests[0].disks[2].delay_ns, 1000000000);
+	assert_int_equal(config.guests[0].disks[1].image, 3); /* the line's number */
+	assert_int_equal(config.guests[1].disks[0].image, 3);
 	assert_int_equal(config.guests[1].disk_count, 1);
 	assert_ptr_equal(config.guests[1].disks[0].module, &boot.modules[2]);
 	assert_true(config.guests[1].disks[0].read_only);

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <tidepool/abi.h>
+
 #include "core/errno.h"
 #include "tests/unit/virtio_host.h"
 
@@ -91,6 +93,27 @@ static void test_access_sizes(void **state)
 	assert_int_equal(virtio_mmio_read(&host_vm, VIRTIO_SLOT_SIZE + 0xff8, 8), 0);
 	virtio_mmio_write(&host_vm, config, 4, 77);
 	assert_int_equal(virtio_mmio_read(&host_vm, config, 4), sizeof(disk) / 512);
+}
+
+/* Which image a disk is of lies far behind the standard's fields, and nothing around it. */
+static void test_image(void **state)
+{
+	static const struct disk_config shared = {.image = 0x12345678, .read_only = true};
+	const uint64_t mine = VIRTIO_SLOT_SIZE + CONFIG + TIDEPOOL_DISK_IMAGE;
+	const uint64_t at = mine + VIRTIO_SLOT_SIZE;
+
+	(void)state;
+	assert_int_equal(virtio_add_disk(&host_vm, &shared, disk, sizeof(disk)), 0);
+	assert_int_equal(reg_read(2, VENDOR), TIDEPOOL_VIRTIO_VENDOR);
+	assert_int_equal(virtio_mmio_read(&host_vm, at, 8), 0x12345678);
+	assert_int_equal(virtio_mmio_read(&host_vm, at, 4), 0x12345678);
+	assert_int_equal(virtio_mmio_read(&host_vm, at + 4, 4), 0);
+	assert_int_equal(virtio_mmio_read(&host_vm, at + 2, 2), 0x1234);
+	assert_int_equal(virtio_mmio_read(&host_vm, at + 8, 8), 0);
+	assert_int_equal(virtio_mmio_read(&host_vm, at - 8, 8), 0);
+	virtio_mmio_write(&host_vm, at, 4, 77);
+	assert_int_equal(virtio_mmio_read(&host_vm, at, 8), 0x12345678);
+	assert_int_equal(virtio_mmio_read(&host_vm, mine, 8), 0); /* a disk to write */
 }
 
 static void test_features(void **state)
@@ -259,6 +282,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_identity, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slots_run_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_access_sizes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_image, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_features, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_status_only_grows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_entropy, setup, teardown),

@@ -31,6 +31,7 @@
 #define MAGIC	      0x00u
 #define VERSION_REG   0x04u
 #define DEVICE_ID     0x08u
+#define VENDOR	      0x0cu
 #define FEATURES      0x10u
 #define FEATURES_SEL  0x14u
 #define ACCEPTED      0x20u
