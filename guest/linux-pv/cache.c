@@ -3,9 +3,11 @@
  * The page cache's part of the driver: starts and stops the rest of it, and lets disks be attached
  * and detached in /sys/kernel/tidepool/:
  *
- *   attach   write a device's path: pages of that disk are kept from now on
+ *   attach   write a device's path: pages of that disk are kept from now on; with pool=NAME
+ *            behind it, in a pool that this guest shares with others (share.c)
  *   detach   write it again: no more; what was kept is dropped
- *   disks    the names of those that are attached, one a line
+ *   disks    the names of those that are attached, one a line; behind a shared one's name its
+ *            pool and what this guest may do there, or that it is closed
  *   cache/   figures (cache_stats.c)
  *
  * Nothing of it runs, and no memory is taken, before the first disk is attached.
@@ -77,21 +79,60 @@ static int cache_start(void)
 	return 0;
 }
 
-static int cache_attach(const char *path)
+/* Cuts "PATH pool=NAME" behind the path. Returns the name, NULL without one, or an ERR_PTR. */
+static const char *cut_pool(char *words)
 {
+	static const char prefix[] = "pool=";
+	char *rest = strchr(words, ' ');
+
+	if (!rest)
+		return NULL;
+	*rest = '\0';
+	rest = skip_spaces(rest + 1);
+	if (strstarts(rest, prefix))
+		return rest + strlen(prefix);
+	pr_err("\"%s\": expected pool=NAME behind the disk\n", rest);
+	return ERR_PTR(-EINVAL);
+}
+
+/* "vdb", or "vdb pool=base ro". */
+static int emit_disk(char *buf, int at, const struct tidepool_disk *disk)
+{
+	const char *right = READ_ONCE(disk->closed) ? "closed" : disk->share.puts ? "rw" : "ro";
+
+	if (tidepool_disk_is_private(disk))
+		return sysfs_emit_at(buf, at, "%s\n", disk->gendisk->disk_name);
+	return sysfs_emit_at(buf, at, "%s pool=%s %s\n", disk->gendisk->disk_name,
+			     disk->share.name, right);
+}
+
+static void say_attached(const struct tidepool_disk *disk)
+{
+	if (tidepool_disk_is_private(disk))
+		pr_info("%s: pages of its files are kept\n", disk->gendisk->disk_name);
+	else
+		pr_info("%s: pages of its files are %s the pool %s, as image %llu\n",
+			disk->gendisk->disk_name, disk->share.puts ? "kept in" : "taken from",
+			disk->share.name, disk->share.image);
+}
+
+static int cache_attach(char *words)
+{
+	const char *pool = cut_pool(words);
 	struct tidepool_disk *disk;
-	int err;
+	int err = PTR_ERR_OR_ZERO(pool);
 
 	mutex_lock(&cache_lock);
-	err = cache_start();
+	if (!err)
+		err = cache_start();
 	if (!err) {
-		disk = tidepool_filter_attach(path);
+		disk = tidepool_filter_attach(words, pool);
 		err = PTR_ERR_OR_ZERO(disk);
 	}
 	if (err)
-		pr_err("cannot attach %s: error %d\n", path, err);
+		pr_err("cannot attach %s: error %d\n", words, err);
 	else
-		pr_info("%s: pages of its files are kept\n", disk->gendisk->disk_name);
+		say_attached(disk);
 	mutex_unlock(&cache_lock);
 	return err;
 }
@@ -111,7 +152,7 @@ static struct tidepool_disk *cache_find(const char *path)
 	return NULL;
 }
 
-static int cache_detach(const char *path)
+static int cache_detach(char *path)
 {
 	struct tidepool_disk *disk;
 
@@ -124,7 +165,7 @@ static int cache_detach(const char *path)
 }
 
 /* A copy of what was written without the white space around it, to be freed. */
-static char *written_word(const char *buf, size_t count)
+static char *written_words(const char *buf, size_t count)
 {
 	char *copy = kstrndup(buf, count, GFP_KERNEL);
 	char *word;
@@ -136,28 +177,28 @@ static char *written_word(const char *buf, size_t count)
 	return copy;
 }
 
-static ssize_t write_path(const char *buf, size_t count, int (*act)(const char *path))
+static ssize_t write_words(const char *buf, size_t count, int (*act)(char *words))
 {
-	char *path = written_word(buf, count);
+	char *words = written_words(buf, count);
 	int err;
 
-	if (!path)
+	if (!words)
 		return -ENOMEM;
-	err = act(path);
-	kfree(path);
+	err = act(words);
+	kfree(words);
 	return err ? err : (ssize_t)count;
 }
 
 static ssize_t attach_store(struct kobject *kobj, struct kobj_attribute *attr, const char *buf,
 			    size_t count)
 {
-	return write_path(buf, count, cache_attach);
+	return write_words(buf, count, cache_attach);
 }
 
 static ssize_t detach_store(struct kobject *kobj, struct kobj_attribute *attr, const char *buf,
 			    size_t count)
 {
-	return write_path(buf, count, cache_detach);
+	return write_words(buf, count, cache_detach);
 }
 
 static ssize_t disks_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
@@ -170,7 +211,7 @@ static ssize_t disks_show(struct kobject *kobj, struct kobj_attribute *attr, cha
 	for (i = 0; started && i < TIDEPOOL_DISKS; i++) {
 		disk = tidepool_disk_at(i);
 		if (disk)
-			length += sysfs_emit_at(buf, length, "%s\n", disk->gendisk->disk_name);
+			length += emit_disk(buf, length, disk);
 	}
 	mutex_unlock(&cache_lock);
 	return length;

@@ -33,6 +33,14 @@
  *  7. Migration takes the entry along; zeroing a part of a folio that stays, as truncation and hole
  *     punching do without making it dirty, kills all its entries (evict.c).
  *
+ * Shared (share.c): a read-only disk over an image that other guests read as well can have its pages
+ * in a pool of theirs all, under (image, block), not in this guest's own. What is there is what
+ * whoever may put has put. The hypervisor lets nobody write to the image, so no write makes old
+ * what another guest put: nothing is flushed (but by rule 5), and the rules hold within this guest
+ * as for any disk. Whatever would break that closes the disk for good (tidepool_disk_close): a bio that
+ * writes, a disk that can be written or has another size. A get leaves the page there, so what
+ * leaves the page cache is asked for first, and put only if the pool does not have it.
+ *
  * Accepted (accept.c): a mapping of a regular file whose file system sits right on the device that
  * the bio names (nothing may transform data in between), with operations known to leave disk blocks
  * in pages as they are, without encryption. Blocks and pages must match as wholes: what is smaller
@@ -182,12 +190,36 @@ void tidepool_accept_stop(void);
  */
 bool tidepool_accept_folio(struct folio *folio, struct block_device *bdev);
 
+/* ---- share.c: disks whose pages guests share -------------------------------------------------- */
+
+#define TIDEPOOL_POOL_NAME 16u /* bytes, the last one zero */
+
+/* Where a shared disk's pages are. */
+struct tidepool_share {
+	char name[TIDEPOOL_POOL_NAME]; /* of the pool */
+	unsigned int pool;	       /* its id */
+	bool puts;		       /* this guest may put there; else it only gets */
+	u64 image;		       /* in the keys of its pages; 0: there is no share */
+};
+
+/*
+ * tidepool_share_open - find out a disk's image, and open the pool @name for it
+ *
+ * Returns 0, -EINVAL (the disk can be written, or has no image; no name), or the hypervisor's
+ * error: -EPERM if this guest was not granted an ephemeral pool @name. The log says which. Context:
+ * may sleep; one at a time with _close().
+ */
+int tidepool_share_open(struct tidepool_share *share, struct gendisk *gendisk, const char *name);
+void tidepool_share_close(const struct tidepool_share *share);
+
 /* ---- disk.c: the disks whose pages are kept --------------------------------------------------- */
 
 struct tidepool_disk {
 	unsigned int index;	 /* its place in the table of disks, and in entries */
 	bool live;		 /* pages may be recorded and put */
-	u64 id;			 /* in the keys of its pages; a renewed disk has another */
+	bool closed;		 /* never again, though it is attached; of shared disks only */
+	struct tidepool_share share;
+	u64 id; /* in the keys of a private disk's pages; a renewed disk has another */
 	sector_t capacity;	 /* sectors, when it was attached or renewed */
 	struct gendisk *gendisk;
 	bool filtered;		   /* by the ftrace front end, */
@@ -197,14 +229,37 @@ struct tidepool_disk {
 };
 
 /*
+ * Whether all that its pool holds was put by this guest. It is not for a shared disk: what this
+ * guest never put may be there, and what it does not want may not be flushed.
+ */
+static inline bool tidepool_disk_is_private(const struct tidepool_disk *disk)
+{
+	return !disk->share.image;
+}
+
+/* Whether its pages may be recorded and got, */
+static inline bool tidepool_disk_keeps(const struct tidepool_disk *disk)
+{
+	return READ_ONCE(disk->live) && !READ_ONCE(disk->closed);
+}
+
+/* and put as well. */
+static inline bool tidepool_disk_puts(const struct tidepool_disk *disk)
+{
+	return tidepool_disk_keeps(disk) && (tidepool_disk_is_private(disk) || disk->share.puts);
+}
+
+/*
  * tidepool_disk_add - start to keep pages of a disk; a front end sees its bios from now on
+ * @share: a shared disk's, which owns it from now on; NULL, or without an image: it is private
  *
  * Returns the disk, not yet live, or an ERR_PTR: -ENOSPC, -EEXIST, -EINVAL (zoned, with integrity
  * data, or too large), -ENOMEM. Context: may sleep.
  */
-struct tidepool_disk *tidepool_disk_add(struct gendisk *gendisk);
+struct tidepool_disk *tidepool_disk_add(struct gendisk *gendisk,
+					const struct tidepool_share *share);
 
-/* Ends it: waits for its bios, drops its entries and its pages. Context: may sleep. */
+/* Ends it: waits for its bios, drops its entries and its pages, or its share. Context: may sleep. */
 void tidepool_disk_remove(struct tidepool_disk *disk);
 
 /* The disk at a place, or NULL. Context: RCU (preemption off will do). */
@@ -213,17 +268,22 @@ struct tidepool_disk *tidepool_disk_at(unsigned int index);
 /* Drops all that is kept of a disk whose content may have changed unseen. Context: any. */
 void tidepool_disk_renew(struct tidepool_disk *disk);
 
-/* Renews all disks. Context: may sleep. */
+/* No page of this shared disk is got or put any more (share.c). Context: any. */
+void tidepool_disk_close(struct tidepool_disk *disk);
+
+/* Renews all private disks. Context: may sleep. */
 void tidepool_disk_renew_all(void);
 
-/* Renews the disk if its size has changed. Context: any. */
+/* Renews the disk if its size has changed; a shared one stays read-only. Context: any. */
 static inline void tidepool_disk_check(struct tidepool_disk *disk)
 {
 	if (unlikely(get_capacity(disk->gendisk) != disk->capacity))
 		tidepool_disk_renew(disk);
+	if (!tidepool_disk_is_private(disk) && unlikely(!get_disk_ro(disk->gendisk)))
+		tidepool_disk_close(disk);
 }
 
-/* ---- store.c: blocks in the ephemeral pool ---------------------------------------------------- */
+/* ---- store.c: blocks in the pools ------------------------------------------------------------- */
 
 #define TIDEPOOL_BATCH TIDEPOOL_VECTOR_ALL_MAX
 
@@ -236,9 +296,10 @@ struct tidepool_batch {
 		u32 word; /* of the generation: when it was claimed for a put, or before a get */
 	} slots[TIDEPOOL_BATCH];
 	struct tidepool_disk *disk;
-	u64 id; /* of the disk; read once, so that it cannot change on the way */
+	u64 id; /* of the disk, or its image; read once, so that it cannot change on the way */
 	unsigned int count;
 	unsigned long flags;
+	u8 byte; /* of a page that is asked for: where it goes */
 };
 
 int tidepool_store_create(void);
@@ -254,13 +315,13 @@ void tidepool_batch_add_put(struct tidepool_batch *batch, struct page *page, u64
 /* Adds a page to get; false if the pool cannot have it. The batch is not full. */
 bool tidepool_batch_add_get(struct tidepool_batch *batch, struct page *page, u64 block);
 
-/* Puts all pages of the batch, and empties it. */
+/* Puts all pages of the batch that are not there yet, and empties it. */
 void tidepool_batch_put(struct tidepool_batch *batch);
 
 /* Gets all pages (true) or leaves all as garbage (false); the batch stays as it is. */
 bool tidepool_batch_get(struct tidepool_batch *batch);
 
-/* Drops @count blocks from @first on. Context: any; large ranges take long. */
+/* Drops @count blocks of a private disk from @first on. Context: any; large ranges take long. */
 void tidepool_store_flush(struct tidepool_disk *disk, u64 first, u64 count);
 
 /* Drops what the pool holds of a disk that was known as @id. Context: may sleep. */
@@ -309,11 +370,12 @@ void tidepool_filter_stop(void); /* no disk is attached */
 /*
  * tidepool_filter_attach - keep the pages of a disk that may be in use
  * @path: a device file of the disk, or of a partition of it
+ * @pool: name of a pool to share them in, or NULL
  *
- * Returns the disk, or an ERR_PTR: the errors of tidepool_disk_add(), of opening @path, of ftrace.
- * Context: may sleep; waits for the disk's requests.
+ * Returns the disk, or an ERR_PTR: the errors of tidepool_disk_add(), of tidepool_share_open(), of
+ * opening @path, of ftrace. Context: may sleep; waits for the disk's requests.
  */
-struct tidepool_disk *tidepool_filter_attach(const char *path);
+struct tidepool_disk *tidepool_filter_attach(const char *path, const char *pool);
 void tidepool_filter_detach(struct tidepool_disk *disk);
 
 /* ---- cache.c: all of it ----------------------------------------------------------------------- */
@@ -333,7 +395,7 @@ int tidepool_cache_start(void);
 #define TIDEPOOL_CACHE_COUNTS(entry)                                                               \
 	entry(puts) entry(refused) entry(gets) entry(misses) entry(flushed) entry(unused)          \
 		entry(dropped) entry(stale) entry(raced) entry(late) entry(moved) entry(zeroed)    \
-			entry(foreign)
+			entry(foreign) entry(present) entry(shared_puts) entry(shared_gets)
 
 #define TIDEPOOL_CACHE_ENUM(name) TIDEPOOL_CACHE_##name,
 enum tidepool_cache_count { TIDEPOOL_CACHE_COUNTS(TIDEPOOL_CACHE_ENUM) TIDEPOOL_CACHE_COUNT };

@@ -44,7 +44,8 @@ MODULE_PARM_DESC(swap, "Make the swap device (default: yes)");
 static char *cache;
 module_param(cache, charp, 0444);
 MODULE_PARM_DESC(cache, "Disks whose files' pages are kept when they are evicted, e.g. "
-			"/dev/vda,/dev/vdb (default: none; see /sys/kernel/tidepool/attach)");
+			"/dev/vda,/dev/vdb (default: none; see /sys/kernel/tidepool/attach). With "
+			"\" pool=NAME\" behind a disk, in a pool shared with other guests");
 
 static bool want_balloon = true;
 module_param_named(balloon, want_balloon, bool, 0444);

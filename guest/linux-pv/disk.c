@@ -58,7 +58,7 @@ static int disk_insert(struct tidepool_disk *disk)
 	return 0;
 }
 
-struct tidepool_disk *tidepool_disk_add(struct gendisk *gendisk)
+struct tidepool_disk *tidepool_disk_add(struct gendisk *gendisk, const struct tidepool_share *share)
 {
 	struct tidepool_disk *disk;
 	int err;
@@ -73,6 +73,8 @@ struct tidepool_disk *tidepool_disk_add(struct gendisk *gendisk)
 	disk->gendisk = gendisk;
 	disk->capacity = get_capacity(gendisk);
 	disk->id = atomic64_inc_return(&last_id);
+	if (share)
+		disk->share = *share;
 	init_completion(&disk->drained);
 	err = percpu_ref_init(&disk->users, disk_drained, 0, GFP_KERNEL);
 	if (err)
@@ -107,7 +109,10 @@ void tidepool_disk_remove(struct tidepool_disk *disk)
 	rcu_assign_pointer(disks[disk->index], NULL);
 	mutex_unlock(&disks_lock);
 	synchronize_rcu();
-	tidepool_store_flush_disk(disk->id, disk_blocks(disk));
+	if (tidepool_disk_is_private(disk))
+		tidepool_store_flush_disk(disk->id, disk_blocks(disk));
+	else
+		tidepool_share_close(&disk->share);
 	kfree(disk);
 }
 EXPORT_SYMBOL_GPL(tidepool_disk_remove);
@@ -119,6 +124,10 @@ EXPORT_SYMBOL_GPL(tidepool_disk_remove);
 void tidepool_disk_renew(struct tidepool_disk *disk)
 {
 	WRITE_ONCE(disk->capacity, get_capacity(disk->gendisk));
+	if (!tidepool_disk_is_private(disk)) {
+		tidepool_disk_close(disk);
+		return;
+	}
 	WRITE_ONCE(disk->id, atomic64_inc_return(&last_id));
 	tidepool_generation_move_all();
 	pr_info("%s: content may have changed; its pages are dropped\n",
@@ -134,7 +143,7 @@ void tidepool_disk_renew_all(void)
 	mutex_lock(&disks_lock);
 	for (i = 0; i < TIDEPOOL_DISKS; i++) {
 		disk = rcu_dereference_protected(disks[i], lockdep_is_held(&disks_lock));
-		if (!disk)
+		if (!disk || !tidepool_disk_is_private(disk))
 			continue;
 		id = disk->id;
 		tidepool_disk_renew(disk);

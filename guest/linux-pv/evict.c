@@ -81,7 +81,7 @@ static void evict_probe_delete(void *data, struct folio *folio)
 			continue;
 		}
 		disk = tidepool_disk_at(tidepool_entry_disk(entry));
-		if (!disk || !READ_ONCE(disk->live) || !evict_page_fits(page, entry)) {
+		if (!disk || !tidepool_disk_puts(disk) || !evict_page_fits(page, entry)) {
 			tidepool_cache_add(unused, 1);
 			continue;
 		}

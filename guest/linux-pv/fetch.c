@@ -36,7 +36,7 @@ static bool is_read_into(const struct tidepool_io *io, struct page *page)
 {
 	struct folio *folio = page_folio(page);
 
-	return READ_ONCE(io->disk->live) && folio_test_locked(folio) &&
+	return tidepool_disk_keeps(io->disk) && folio_test_locked(folio) &&
 	       !folio_test_uptodate(folio) && tidepool_accept_folio(folio, io->bdev);
 }
 
@@ -44,7 +44,7 @@ static bool is_written_from(const struct tidepool_io *io, struct page *page)
 {
 	struct folio *folio = page_folio(page);
 
-	return READ_ONCE(io->disk->live) && folio_test_writeback(folio) &&
+	return tidepool_disk_keeps(io->disk) && folio_test_writeback(folio) &&
 	       tidepool_accept_folio(folio, io->bdev);
 }
 
@@ -203,6 +203,8 @@ void tidepool_write_start(struct tidepool_io *io)
 	u64 place;
 
 	tidepool_disk_check(io->disk);
+	if (!tidepool_disk_is_private(io->disk))
+		tidepool_disk_close(io->disk);
 	if (tidepool_rule(TIDEPOOL_RULE_SUBMIT))
 		write_invalidate(io);
 	if (!io_has_pages(io))

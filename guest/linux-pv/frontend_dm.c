@@ -98,7 +98,7 @@ static int keeper_ctr(struct dm_target *ti, unsigned int argc, char **argv)
 		ti->error = "The page cache's part of the driver does not start";
 		goto put_device;
 	}
-	keeper->disk = tidepool_disk_add(dm_disk(dm_table_get_md(ti->table)));
+	keeper->disk = tidepool_disk_add(dm_disk(dm_table_get_md(ti->table)), NULL);
 	if (IS_ERR(keeper->disk)) {
 		ti->error = "The device cannot be kept";
 		err = PTR_ERR(keeper->disk);

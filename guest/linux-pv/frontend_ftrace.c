@@ -280,8 +280,9 @@ static void filter_unregister(void)
 		unregister_ftrace_function(&filter_ops);
 }
 
-struct tidepool_disk *tidepool_filter_attach(const char *path)
+struct tidepool_disk *tidepool_filter_attach(const char *path, const char *pool)
 {
+	struct tidepool_share share = {};
 	struct tidepool_bdev open;
 	struct tidepool_disk *disk;
 	int err;
@@ -293,10 +294,13 @@ struct tidepool_disk *tidepool_filter_attach(const char *path)
 	err = filter_register();
 	if (err)
 		goto close_bdev;
-	disk = tidepool_disk_add(open.bdev->bd_disk);
+	err = pool ? tidepool_share_open(&share, open.bdev->bd_disk, pool) : 0;
+	if (err)
+		goto unregister;
+	disk = tidepool_disk_add(open.bdev->bd_disk, &share);
 	if (IS_ERR(disk)) {
 		err = PTR_ERR(disk);
-		goto unregister;
+		goto close_share;
 	}
 	filter_disks++;
 	/*
@@ -312,6 +316,9 @@ struct tidepool_disk *tidepool_filter_attach(const char *path)
 	mutex_unlock(&filter_lock);
 	return disk;
 
+close_share:
+	if (pool)
+		tidepool_share_close(&share);
 unregister:
 	filter_unregister();
 close_bdev:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Blocks of disks in the ephemeral pool. A key's object is a disk and 16 MiB of it, the index a
- * block in these; so a large discard is a few calls.
+ * Blocks of disks in the private ephemeral pool, and of shared images in shared ones. A key's object
+ * is a disk (an image) and 16 MiB of it, the index a block in these; so a large discard is a few
+ * calls.
  *
  * Pages go in batches, of a folio or of a bio. The list of a batch has to be memory that is
  * contiguous for the host: a page for each CPU, used with interrupts off, since reclaim puts
@@ -108,25 +109,32 @@ bool tidepool_batch_add_get(struct tidepool_batch *batch, struct page *page, u64
 	u64 place = tidepool_place(batch->disk->index, block);
 	u32 word = tidepool_generation_word(place);
 
-	if (!tidepool_generation_was_put(word))
+	/* In a shared pool it may be all the same: others put. */
+	if (!tidepool_generation_was_put(word) && tidepool_disk_is_private(batch->disk))
 		return false;
 	batch_add(batch, page, place, word);
 	return true;
 }
 
+static unsigned long disk_pool(const struct tidepool_disk *disk)
+{
+	return tidepool_disk_is_private(disk) ? pool : disk->share.pool;
+}
+
 /* Writes the list of calls. The disk's id is read here, after the generations (disk.c, renew). */
 static void batch_prepare(struct tidepool_batch *batch, unsigned int op)
 {
+	const struct tidepool_disk *disk = batch->disk;
 	struct tidepool_descriptor *call;
 	unsigned int i;
 	u64 block;
 
-	batch->id = READ_ONCE(batch->disk->id);
+	batch->id = tidepool_disk_is_private(disk) ? READ_ONCE(disk->id) : disk->share.image;
 	for (i = 0; i < batch->count; i++) {
 		call = &batch->calls[i];
 		block = tidepool_entry_block(batch->slots[i].place);
 		call->op = op;
-		call->pool = pool;
+		call->pool = disk_pool(disk);
 		call->oid[0] = batch->id;
 		call->oid[1] = block >> OBJECT_BITS;
 		call->oid[2] = 0;
@@ -137,10 +145,12 @@ static void batch_prepare(struct tidepool_batch *batch, unsigned int op)
 	}
 }
 
-static long flush_block(u64 id, u64 block)
+static void batch_flush(const struct tidepool_batch *batch, unsigned int i)
 {
-	return tidepool_call_flush_range(pool, id, block >> OBJECT_BITS,
-					 block & (OBJECT_BLOCKS - 1), 1);
+	u64 block = tidepool_entry_block(batch->slots[i].place);
+
+	tidepool_call_flush_range(disk_pool(batch->disk), batch->id, block >> OBJECT_BITS,
+				  block & (OBJECT_BLOCKS - 1), 1);
 }
 
 /* After the put of one page: its figures, and rule 5's last part. */
@@ -152,6 +162,8 @@ static void batch_settle_put(struct tidepool_batch *batch, unsigned int i)
 	switch (result) {
 	case 0:
 		tidepool_cache_add(puts, 1);
+		if (!tidepool_disk_is_private(batch->disk))
+			tidepool_cache_add(shared_puts, 1);
 		break;
 	case -TIDEPOOL_ENOMEM:
 	case -TIDEPOOL_ENOSPC:
@@ -164,7 +176,7 @@ static void batch_settle_put(struct tidepool_batch *batch, unsigned int i)
 	}
 	if (!tidepool_generation_kept(place, batch->slots[i].word) &&
 	    tidepool_rule(TIDEPOOL_RULE_RECHECK)) {
-		flush_block(batch->id, tidepool_entry_block(place));
+		batch_flush(batch, i);
 		tidepool_cache_add(raced, 1);
 	}
 	tidepool_generation_release(place);
@@ -176,9 +188,35 @@ static void batch_refuse(struct tidepool_batch *batch)
 	unsigned int i;
 
 	for (i = 0; i < batch->count; i++) {
-		flush_block(batch->id, tidepool_entry_block(batch->slots[i].place));
+		batch_flush(batch, i);
 		batch->calls[i].result = -TIDEPOOL_ENOSPC;
 	}
+}
+
+/*
+ * Leaves of the batch what a shared pool does not have: other guests may have put it, or this one
+ * got it from there. Whether a page is there is asked by reading a byte of it.
+ */
+static void batch_drop_present(struct tidepool_batch *batch)
+{
+	unsigned int kept = 0;
+	unsigned int i;
+
+	batch_prepare(batch, TIDEPOOL_OP_READ);
+	for (i = 0; i < batch->count; i++) {
+		batch->calls[i].frame = page_to_pfn(virt_to_page(batch));
+		batch->calls[i].span = TIDEPOOL_SPAN(1, 0, offsetof(struct tidepool_batch, byte));
+	}
+	if (tidepool_call_each(batch->calls, batch->count))
+		return;
+	for (i = 0; i < batch->count; i++) {
+		if (batch->calls[i].result)
+			batch->slots[kept++] = batch->slots[i];
+		else
+			tidepool_generation_release(batch->slots[i].place);
+	}
+	tidepool_cache_add(present, batch->count - kept);
+	batch->count = kept;
 }
 
 void tidepool_batch_put(struct tidepool_batch *batch)
@@ -186,6 +224,8 @@ void tidepool_batch_put(struct tidepool_batch *batch)
 	long result = 0;
 	unsigned int i;
 
+	if (batch->count && !tidepool_disk_is_private(batch->disk))
+		batch_drop_present(batch);
 	if (!batch->count)
 		return;
 	batch_prepare(batch, TIDEPOOL_OP_PUT_PAGE);
@@ -231,6 +271,8 @@ bool tidepool_batch_get(struct tidepool_batch *batch)
 		return false;
 	}
 	tidepool_cache_add(gets, batch->count);
+	if (!tidepool_disk_is_private(batch->disk))
+		tidepool_cache_add(shared_gets, batch->count);
 	return true;
 }
 
@@ -261,6 +303,8 @@ void tidepool_store_flush(struct tidepool_disk *disk, u64 first, u64 count)
 	u64 id = READ_ONCE(disk->id);
 	u64 step;
 
+	if (!tidepool_disk_is_private(disk))
+		return;
 	tidepool_cache_add(flushed, count);
 	while (count) {
 		step = min(count, OBJECT_BLOCKS - (first & (OBJECT_BLOCKS - 1)));

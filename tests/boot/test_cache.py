@@ -5,6 +5,7 @@ import hashlib
 import random
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,12 @@ RULES = 7
 SECTORS = FILES * FILE_MIB << 20 >> 9
 
 
-def make_files(folder: Path) -> Path:
+def make_files(folder: Path, files: int = FILES) -> Path:
     """A folder of files of noise, with the list of their sums."""
     tree = folder / "tree"
     tree.mkdir()
     sums = []
-    for number in range(FILES):
+    for number in range(files):
         data = random.Random(number).randbytes(FILE_MIB << 20)
         (tree / f"data{number}").write_bytes(data)
         sums.append(f"{hashlib.md5(data).hexdigest()}  data{number}\n")
@@ -34,10 +35,11 @@ def make_files(folder: Path) -> Path:
     return tree
 
 
-def make_ext4(folder: Path) -> Path:
+def make_ext4(folder: Path, files: int = FILES) -> Path:
     image = folder / "files.ext4"
-    command = ["/sbin/mke2fs", "-q", "-t", "ext4", "-b", "4096", "-d", str(make_files(folder))]
-    subprocess.run([*command, str(image), f"{IMAGE_MIB}M"], check=True)
+    command = ["/sbin/mke2fs", "-q", "-t", "ext4", "-b", "4096", "-d", str(make_files(folder, files))]
+    size = f"{IMAGE_MIB - (FILES - files) * FILE_MIB}M"
+    subprocess.run([*command, str(image), size], check=True)
     return image
 
 
@@ -55,11 +57,12 @@ def make_xfs(folder: Path) -> Path:
     return image
 
 
-def passes(output: str) -> list[dict[str, int]]:
+def passes(output: str, guest: str = "web") -> list[Counter[str]]:
     """The guest's figures after each pass over its files."""
-    lines = re.findall(r"tidepool-cache: (.*)", output)
+    lines = re.findall(rf"{guest}\| tidepool-cache: (.*)", output)
     return [
-        {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)\b", line)} for line in lines
+        Counter({key: int(value) for key, value in re.findall(r"(\w+)=(\d+)\b", line)})
+        for line in lines
     ]
 
 

@@ -109,8 +109,8 @@ def sysfs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def tmemctl(root: Path, sysfs: Path, *words: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "TMEMCTL_SYS": str(sysfs)}
+def tmemctl(root: Path, sysfs: Path, *words: str, **more: Path) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "TMEMCTL_SYS": str(sysfs)} | {k: str(v) for k, v in more.items()}
     return run("sh", root / "usr/sbin/tmemctl", *words, check=False, env=environment)
 
 
@@ -127,7 +127,17 @@ def test_tmemctl(root: Path, sysfs: Path, tmp_path: Path) -> None:
     for command in ("attach", "detach"):
         assert tmemctl(root, sysfs, command, "vdb").returncode == 0
         assert (sysfs / "kernel/tidepool" / command).read_text() == "/dev/vdb\n"
+    assert tmemctl(root, sysfs, "attach", "vdb", "pool=base").returncode == 0
+    assert (sysfs / "kernel/tidepool/attach").read_text() == "/dev/vdb pool=base\n"
+    settings = tmp_path / "settings"
+    settings.write_text('SWAP_PRIORITY=\nDISKS="vda vdc,pool=base"\n')
+    assert tmemctl(root, sysfs, "start", TMEMCTL_SETTINGS=settings).returncode == 0
+    assert (sysfs / "kernel/tidepool/attach").read_text() == "/dev/vdc pool=base\n"
+    (sysfs / "kernel/tidepool/disks").write_text("vda\nvdb pool=base ro\n")
+    assert "cache:   vda vdb (pool base, ro)\n" in tmemctl(root, sysfs, "status").stdout
     for words, answer in (
+        (("attach", "vdb", "pool="), "expected at most pool=NAME"),
+        (("detach", "vdb", "pool=base"), "expected at most pool=NAME"),
         (("attach",), "attach: which device?"),
         (("counters", "x"), "expected numbers"),
         (("counters", "0"), "expected a second at least"),
@@ -177,3 +187,6 @@ def test_completion(root: Path, sysfs: Path) -> None:
     assert complete("tmemctl", "attach", "") == ["/dev/vda"]
     assert complete("tmemctl", "detach", "/dev/v") == ["/dev/vda"]
     assert complete("tmemctl", "counters", "") == []
+    assert complete("tmemctl", "attach", "/dev/vda", "p") == ["pool="]
+    (sysfs / "kernel/tidepool/disks").write_text("vdb pool=base rw\n")
+    assert complete("tmemctl", "detach", "") == ["/dev/vdb"]

@@ -11,6 +11,11 @@ _tmemctl()
 			"status attach detach counters start stop help version" -- "$word")
 		return
 	fi
+	if [ "$COMP_CWORD" -eq 3 ] && [ "${COMP_WORDS[1]}" = attach ]; then
+		compopt -o nospace 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -W "pool=" -- "$word")
+		return
+	fi
 	[ "$COMP_CWORD" -eq 2 ] || return
 	case ${COMP_WORDS[1]} in
 	attach)
@@ -24,7 +29,7 @@ _tmemctl()
 		;;
 	detach)
 		[ ! -r "$sys/kernel/tidepool/disks" ] || mapfile -t COMPREPLY < <(compgen -W \
-			"$(sed 's|^|/dev/|' "$sys/kernel/tidepool/disks")" -- "$word")
+			"$(sed 's| .*||; s|^|/dev/|' "$sys/kernel/tidepool/disks")" -- "$word")
 		;;
 	esac
 }
