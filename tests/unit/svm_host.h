@@ -45,7 +45,7 @@ void svm_read_back_xcr0(struct vcpu *v)
 /* In vcpu/cr4.c */
 uint64_t cr4_offered(void)
 {
-	return CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_TSD;
+	return CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_TSD | CR4_MCE;
 }
 
 static unsigned int machine_checks;

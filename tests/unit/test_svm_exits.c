@@ -168,13 +168,14 @@ static void test_cr8_is_decoded(void **state)
 
 static void guest_writes_cr4(uint64_t value, bool refused)
 {
-	uint64_t before = vmcb_of(&vcpu)->save.cr4, rip = vmcb_of(&vcpu)->save.rip;
+	uint64_t before = svm_read_cr4(&vcpu), rip = vmcb_of(&vcpu)->save.rip;
 
 	vmcb_of(&vcpu)->control.event_inj = 0;
 	vcpu.arch.gpr[RDI] = value;
 	take_exit(VMEXIT_CR4_WRITE, 0, 0);
 	assert_int_equal(vcpu.exit.kind, EXIT_NONE);
-	assert_int_equal(vmcb_of(&vcpu)->save.cr4, refused ? before : value);
+	assert_int_equal(svm_read_cr4(&vcpu), refused ? before : value);
+	assert_true(vmcb_of(&vcpu)->save.cr4 & CR4_MCE);
 	assert_int_equal(vmcb_of(&vcpu)->save.rip, refused ? rip : rip + 3);
 	assert_int_equal(
 		vmcb_of(&vcpu)->control.event_inj,
@@ -214,6 +215,37 @@ static void test_cr4_takes_what_is_offered(void **state)
 	guest_mapped = 0x1000; /* nothing to decode */
 	take_exit(VMEXIT_CR4_WRITE, 0, 0);
 	assert_int_equal(vcpu.exit.kind, EXIT_UNHANDLED);
+}
+
+/* The real bit is always set; the guest reads what it wrote, by an exit where that differs. */
+static void test_cr4_mce_is_the_host_s(void **state)
+{
+	struct vmcb *vmcb = vmcb_of(&vcpu);
+	struct vcpu_state s;
+
+	(void)state;
+	svm_get_state(&vcpu, &s);
+	s.rip = 0x1000;
+	s.cr4 = CR4_PAE;
+	s.seg[SEG_CS].base = 0;
+	svm_set_state(&vcpu, &s);
+	svm_get_state(&vcpu, &s);
+	assert_int_equal(s.cr4, CR4_PAE);
+	assert_int_equal(vmcb->save.cr4, CR4_PAE | CR4_MCE);
+	assert_true(vmcb->control.intercept_cr & INTERCEPT_CR4_READ);
+
+	memcpy(guest_code + 0x1000, "\x0f\x20\xe7", 3); /* mov %cr4, %edi */
+	take_exit(VMEXIT_CR4_READ, 0, 0);
+	assert_int_equal(vcpu.exit.kind, EXIT_NONE);
+	assert_int_equal(vcpu.arch.gpr[RDI], CR4_PAE);
+	assert_int_equal(vmcb->save.rip, 0x1003);
+
+	assert_int_equal(svm_write_cr4(&vcpu, CR4_PAE | CR4_MCE), 0);
+	assert_int_equal(svm_read_cr4(&vcpu), CR4_PAE | CR4_MCE);
+	assert_false(vmcb->control.intercept_cr & INTERCEPT_CR4_READ);
+	assert_int_equal(svm_write_cr4(&vcpu, CR4_PAE), 0);
+	assert_int_equal(svm_read_cr4(&vcpu), CR4_PAE);
+	assert_true(vmcb->control.intercept_cr & INTERCEPT_CR4_READ);
 }
 
 static void test_unknown_exits_stop(void **state)
@@ -422,6 +454,7 @@ int main(void)
 		TEST(test_nmi),
 		TEST(test_cr8_is_decoded),
 		TEST(test_cr4_takes_what_is_offered),
+		TEST(test_cr4_mce_is_the_host_s),
 		TEST(test_unknown_exits_stop),
 		TEST(test_events_are_requeued),
 		TEST(test_exceptions_are_reflected),

@@ -193,6 +193,11 @@ static void decode_cr4(struct vcpu *vcpu, const struct vmcb_control *control)
 		return;
 	}
 	svm_get_paging(vcpu, &paging);
+	if (control->exit_code == VMEXIT_CR4_READ) {
+		vcpu->arch.gpr[gpr] = svm_read_cr4(vcpu);
+		svm_skip_insn(vcpu, 0);
+		return;
+	}
 	value = vcpu->arch.gpr[gpr];
 	if (svm_write_cr4(vcpu, is_code64(&paging) ? value : (uint32_t)value) < 0)
 		svm_inject_exception(vcpu, VECTOR_GP, 0);
@@ -210,6 +215,7 @@ static void decode_invalid(struct vcpu *vcpu, const struct vmcb_control *control
 }
 
 static const struct exit_rule rules[] = {
+	[VMEXIT_CR4_READ] = {.kind = EXIT_NONE, .decode = decode_cr4},
 	[VMEXIT_CR4_WRITE] = {.kind = EXIT_NONE, .decode = decode_cr4},
 	[VMEXIT_CR8_READ] = {.kind = EXIT_CR8, .decode = decode_cr8},
 	[VMEXIT_CR8_WRITE] = {.kind = EXIT_CR8, .decode = decode_cr8},

@@ -48,6 +48,7 @@ struct svm_vcpu {
 	uint64_t asid_generation; /* of that CPU; 0: none taken yet */
 	uint64_t unchecked;	  /* the state was set by us since svm_check_state() */
 	uint64_t cr4_offered;	  /* CR4 bits that the guest may set */
+	uint64_t cr4_mce;	  /* CR4.MCE as the guest sees it, 0: clear */
 	uint64_t nmi;		  /* enum svm_nmi */
 	uint64_t nmi_iret;	  /* NMI_IRET: where it is */
 	uint64_t dr[4];		  /* DR0 to DR3 when not loaded; the VMCB has DR6 and DR7 */
@@ -131,8 +132,14 @@ void svm_reset_nmi(struct vcpu *vcpu);
 /* svm_requeue_event - what the exit kept from being delivered is injected at the next entry. */
 void svm_requeue_event(struct vcpu *vcpu);
 
+/* svm_read_cr4 - CR4 as the guest sees it (cr.c) */
+uint64_t svm_read_cr4(struct vcpu *vcpu);
+
+/* svm_set_cr4 - makes it see @value, unchecked */
+void svm_set_cr4(struct vcpu *vcpu, uint64_t value);
+
 /*
- * svm_write_cr4 - the guest's MOV of @value to CR4, but for moving RIP (cr.c)
+ * svm_write_cr4 - the guest's MOV of @value to CR4, but for moving RIP
  * Returns 0, or -EINVAL: #GP, no effect.
  */
 int svm_write_cr4(struct vcpu *vcpu, uint64_t value);

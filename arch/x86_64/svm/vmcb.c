@@ -135,7 +135,7 @@ void svm_get_state(struct vcpu *vcpu, struct vcpu_state *state)
 	state->rflags = vmcb->save.rflags;
 	state->cr0 = vmcb->save.cr0;
 	state->cr3 = vmcb->save.cr3;
-	state->cr4 = vmcb->save.cr4;
+	state->cr4 = svm_read_cr4(vcpu);
 	state->efer = svm_get_efer(vcpu);
 	for (enum segment seg = 0; seg < SEG_COUNT; seg++) {
 		const struct vmcb_segment *from = segment_of(vmcb, seg);
@@ -165,7 +165,7 @@ void svm_set_state(struct vcpu *vcpu, const struct vcpu_state *state)
 	vmcb->save.rflags = state->rflags | RFLAGS_RESERVED;
 	vmcb->save.cr0 = state->cr0 | CR0_ET;
 	vmcb->save.cr3 = state->cr3;
-	vmcb->save.cr4 = state->cr4;
+	svm_set_cr4(vcpu, state->cr4);
 	vmcb->save.efer = (state->efer & ~EFER_LMA) | EFER_SVME;
 	if (state->efer & EFER_LME && state->cr0 & CR0_PG)
 		vmcb->save.efer |= EFER_LMA;

@@ -10,6 +10,7 @@
 #define ARCH_SVM_VMCB_H
 
 /* EXITCODE (appendix C). The assembler includes these. */
+#define VMEXIT_CR4_READ	    0x004
 #define VMEXIT_CR8_READ	    0x008
 #define VMEXIT_CR4_WRITE    0x014
 #define VMEXIT_CR8_WRITE    0x018
@@ -58,6 +59,7 @@
 #include "core/types.h"
 
 /* Intercept vector 0: reads of CRn are bit n, writes bit 16 + n. */
+#define INTERCEPT_CR4_READ  BIT(4)
 #define INTERCEPT_CR8_READ  BIT(8)
 #define INTERCEPT_CR4_WRITE BIT(20)
 #define INTERCEPT_CR8_WRITE BIT(24)
