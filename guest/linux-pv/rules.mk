@@ -99,7 +99,9 @@ guest_programs := $(addprefix $(GUEST)/,hog vectors churn rules dmctl cost)
 
 $(guest_programs): $(GUEST)/%: tests/guest-linux/%.c | deps-build
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -Os -static -s -Wall -Wextra -Werror -Wconversion -Wshadow -o $@ $<
+	$(CC) -std=gnu11 -Os -static -s -Wall -Wextra -Werror -Wconversion -Wshadow -o $@ $(filter %.c,$^)
+
+$(GUEST)/rules: tests/guest-linux/rules_pages.c tests/guest-linux/rules.h
 
 initrd_files := tests/guest-linux/init:init $(GUEST)/tidepool.ko:lib/tidepool.ko \
 		$(GUEST)/brd.ko:lib/brd.ko $(GUEST)/hog $(GUEST)/vectors \

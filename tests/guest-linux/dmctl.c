@@ -3,6 +3,7 @@
  * dmctl - make and remove a device-mapper device of one target, as dmsetup does
  *
  *   dmctl create NAME SECTORS TARGET [ARGUMENTS]
+ *   dmctl reload NAME SECTORS TARGET [ARGUMENTS]     another target for it
  *   dmctl remove NAME
  *
  * Runs on the guest. Exit status 0, or 1 with a line that says what failed.
@@ -60,7 +61,8 @@ int main(int argc, char **argv)
 	}
 	if (argc < 5)
 		return 1;
-	call(control, argv[2], DM_DEV_CREATE);
+	if (strcmp(argv[1], "reload"))
+		call(control, argv[2], DM_DEV_CREATE);
 	load(control, argv[2], argv[3], argv[4], argc > 5 ? argv[5] : "");
 	memset(&request, 0, sizeof(request));
 	call(control, argv[2], DM_DEV_SUSPEND); /* without the flag: resume */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * rules - one race for each rule of guest/linux-pv/cache.h, made to happen
+ * rules - one race for each rule of guest/linux-pv/cache.h, made to happen: those of bios that pass
+ * each other here, those of what happens to pages in rules_pages.c
  *
  *   rules SCENARIO MASK FILE DISK SHARED
  *
  * FILE is on DISK, which is attached; SHARED is a second file with the same first block, which the
- * scenario "clone" makes. The driver is the one for tests: its parameters hold up a bio or a put
- * long enough for something else to happen meanwhile, and turn off the rules of MASK. Each scenario
- * brings old content of a block to where the next read would find it, unless the rules are on.
- * Prints one line:
+ * scenario "clone" makes, or for some of rules_pages.c just another file. The driver is the one for
+ * tests: its parameters hold up a bio or a put long enough for something else to happen meanwhile,
+ * and turn off the rules of MASK. Each scenario brings old content of a block to where the next
+ * read would find it, unless the rules are on. Prints one line:
  *
  *   rules: SCENARIO fresh     every read returned what it had to; exit status 0
  *   rules: SCENARIO stale     old content came back; exit status 0 too
@@ -20,8 +21,6 @@
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <sched.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,30 +29,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PAGE_SIZE  4096u
+#include "rules.h"
+
 #define PARAMETERS "/sys/module/tidepool/parameters/"
 
-/* As in guest/linux-pv/test.h, the module parameter test_pauses. */
-enum pause { CLAIMED, PUT, GOT, READ, WRITE, WRITTEN, PAUSES };
-
-enum { OLD = 0x11, NEW = 0x22, NEWER = 0x33 };
-
-static const char *mask, *file_path, *disk_path, *shared_path;
+const char *file_path, *shared_path;
+static const char *mask, *disk_path;
 static off_t disk_offset; /* of the file's first block */
 static uint8_t *buffer;
 
-static _Noreturn void die(const char *what)
+_Noreturn void die(const char *what)
 {
 	printf("rules: %s: %s\n", what, strerror(errno));
 	exit(2);
 }
 
-static void pause_ms(unsigned int ms)
+void pause_ms(unsigned int ms)
 {
 	usleep(ms * 1000);
 }
 
-static void set_parameter(const char *name, const char *value)
+void set_parameter(const char *name, const char *value)
 {
 	char path[128];
 	int fd;
@@ -65,7 +61,7 @@ static void set_parameter(const char *name, const char *value)
 	close(fd);
 }
 
-static void set_pause(enum pause which, unsigned int ms)
+void set_pause(enum pause which, unsigned int ms)
 {
 	char list[64] = "";
 
@@ -75,7 +71,7 @@ static void set_pause(enum pause which, unsigned int ms)
 	set_parameter("test_pauses", list);
 }
 
-static int open_or_die(const char *path, int flags)
+int open_or_die(const char *path, int flags)
 {
 	int fd = open(path, flags);
 
@@ -84,8 +80,7 @@ static int open_or_die(const char *path, int flags)
 	return fd;
 }
 
-/* The first byte of the file, through the page cache. */
-static int read_path(const char *path)
+int read_path(const char *path)
 {
 	int fd = open_or_die(path, O_RDONLY);
 
@@ -96,13 +91,12 @@ static int read_path(const char *path)
 	return buffer[0];
 }
 
-static int read_file(void)
+int read_file(void)
 {
 	return read_path(file_path);
 }
 
-/* Has the page cache drop a file's pages, in the way reclaim does. */
-static void evict_path(const char *path)
+void evict_path(const char *path)
 {
 	int fd = open_or_die(path, O_RDONLY);
 
@@ -111,7 +105,7 @@ static void evict_path(const char *path)
 	close(fd);
 }
 
-static void evict_file(void)
+void evict_file(void)
 {
 	evict_path(file_path);
 }
@@ -162,8 +156,7 @@ static void on_cpu(unsigned int cpu)
 		die("affinity");
 }
 
-/* Runs something on the second CPU beside what follows; interrupts of the disk go to the first. */
-static pid_t beside(void (*run)(void))
+pid_t beside(void (*run)(void))
 {
 	pid_t child;
 
@@ -179,7 +172,7 @@ static pid_t beside(void (*run)(void))
 	return child;
 }
 
-static void wait_for(pid_t child)
+void wait_for(pid_t child)
 {
 	int status;
 
@@ -197,22 +190,21 @@ static void read_once(void)
 	read_file();
 }
 
-/* The file's page in the page cache, or in the store; its block holds OLD. */
-static void page_in_cache(void)
+void page_in_cache(void)
 {
 	write_disk(OLD); /* not by way of the file: its block would no longer be shared */
 	evict_file();
 	read_file();
 }
 
+/* The file's page in the store; its block holds OLD. */
 static void page_in_store(void)
 {
 	page_in_cache();
 	evict_file();
 }
 
-/* From here on; what comes before is to be as it should. */
-static void turn_rules_off(void)
+void turn_rules_off(void)
 {
 	set_parameter("test_rules_off", mask);
 }
@@ -323,7 +315,7 @@ static bool scenario_error(void)
 	return read_file() == OLD;
 }
 
-static bool make_clone(void)
+bool make_clone(void)
 {
 	int from = open_or_die(file_path, O_RDONLY);
 	int to = open(shared_path, O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -341,7 +333,9 @@ static const struct scenario {
 } scenarios[] = {
 	{"stale", scenario_stale},   {"submit", scenario_submit},   {"complete", scenario_complete},
 	{"sample", scenario_sample}, {"recheck", scenario_recheck}, {"claim", scenario_claim},
-	{"error", scenario_error},   {"clone", make_clone},
+	{"error", scenario_error},   {"clone", make_clone},	    {"zero", scenario_zero},
+	{"dirty", scenario_dirty},   {"frozen", scenario_frozen},   {"device", scenario_device},
+	{"moved", scenario_moved},   {"reused", scenario_reused},
 };
 
 static void find_block(void)
