@@ -30,6 +30,7 @@ enum option_id {
 	OPTION_TMEM_RESERVE,
 	OPTION_TMEM_WEIGHT,
 	OPTION_COMPRESS,
+	OPTION_REFUSE,
 	OPTION_ON_RESET,
 	OPTION_ON_CRASH,
 	OPTION_MANAGER,
@@ -97,6 +98,11 @@ static const struct option options[OPTION_COUNT] = {
 	[OPTION_COMPRESS] = {.prefix = "compress=",
 			     .choices = switch_words,
 			     .expected = "on or off"},
+	[OPTION_REFUSE] = {.prefix = "refuse=",
+			   .min = 1,
+			   .max = UINT16_MAX,
+			   .step = 1,
+			   .expected = "a number from 1 to 65535"},
 	[OPTION_ON_RESET] = {.prefix = "on_reset=",
 			     .choices = then_words,
 			     .expected = "restart or stop"},
@@ -274,6 +280,7 @@ static bool parse_kernel(struct parser *parser, struct line *line, struct word k
 	guest->tmem_reserve = values[OPTION_TMEM_RESERVE];
 	guest->tmem_weight = (uint16_t)values[OPTION_TMEM_WEIGHT];
 	guest->compress = values[OPTION_COMPRESS];
+	guest->refuse = (uint16_t)values[OPTION_REFUSE];
 	guest->on_reset = (enum config_then)values[OPTION_ON_RESET];
 	guest->on_crash = (enum config_then)values[OPTION_ON_CRASH];
 	guest->manager = values[OPTION_MANAGER];

@@ -17,6 +17,8 @@
 #define ACTIVE_NS      (200 * NSEC_PER_MSEC) /* how long after the last byte it is active */
 #define INPUT_BUDGET   16		     /* bytes a poll */
 
+#define EVICT_BUDGET 32 /* ephemeral pages dropped a poll, some 1 us each */
+
 #define PROMPT "tidepool> "
 
 #define KEY_CTRL_C    0x03
@@ -37,6 +39,8 @@ static struct {
 	enum escape escape;
 	bool replaying;
 	struct console_replay replay;
+	struct vm *evicting; /* NULL: none's pages are being dropped */
+	uint64_t evict_left, evicted;
 	uint64_t next_poll, active_until; /* TSC */
 } monitor;				  /* MONITOR_CPU only */
 
@@ -44,6 +48,35 @@ void monitor_show_log(void)
 {
 	console_replay_begin(&monitor.replay);
 	monitor.replaying = true;
+}
+
+bool monitor_evict(struct vm *vm, uint64_t pages)
+{
+	if (monitor.evicting)
+		return false;
+	monitor.evicting = vm;
+	monitor.evict_left = pages;
+	monitor.evicted = 0;
+	return true;
+}
+
+/* A guest that puts all the time is not dropped from for ever: evict_left counts down. */
+static void evict_step(void)
+{
+	unsigned int count = EVICT_BUDGET;
+	int evicted;
+
+	if (monitor.evict_left < count)
+		count = (unsigned int)monitor.evict_left;
+	evicted = count > 0 ? vm_evict(monitor.evicting, count) : 0;
+	if (evicted > 0) {
+		monitor.evict_left -= (uint64_t)evicted;
+		monitor.evicted += (uint64_t)evicted;
+		return;
+	}
+	printk("tidepool: guest %s: %llu ephemeral pages dropped\n", monitor.evicting->name,
+	       (unsigned long long)monitor.evicted);
+	monitor.evicting = NULL;
 }
 
 static bool is_up(struct vm *vm)
@@ -200,7 +233,9 @@ uint64_t monitor_poll(uint64_t now)
 		monitor.replaying = console_replay_step(&monitor.replay);
 	else
 		show_tail();
-	if (monitor.replaying || now < monitor.active_until)
+	if (monitor.evicting)
+		evict_step();
+	if (monitor.replaying || monitor.evicting || now < monitor.active_until)
 		interval = POLL_ACTIVE_NS;
 	monitor.next_poll = now + time_ns_to_ticks(interval);
 	return monitor.next_poll;

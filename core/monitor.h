@@ -35,6 +35,14 @@ extern const struct monitor_command monitor_commands[];
 extern const unsigned int monitor_command_count;
 
 /*
+ * monitor_evict - have monitor_poll() drop a guest's ephemeral pages in the store, a few a call
+ * @pages: so many at most
+ *
+ * Returns false while another guest's are being dropped. Context: MONITOR_CPU.
+ */
+bool monitor_evict(struct vm *vm, uint64_t pages);
+
+/*
  * monitor_poll - take what was typed, and show what it leads to
  *
  * Bounded: at most a few characters, one command, one line of the log. Returns the TSC of the

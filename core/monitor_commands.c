@@ -146,6 +146,17 @@ static void run_thaw(struct vm *vm)
 	answer(vm, vm_thaw(vm), "is not frozen any more", "is not running");
 }
 
+static void run_evict(struct vm *vm)
+{
+	struct vm_figures figures;
+
+	vm_get_figures(vm, &figures);
+	if (!monitor_evict(vm, figures.tmem.held))
+		printk("evict: still at work for another guest\n");
+	else
+		printk("guest %s loses its ephemeral pages\n", vm->name);
+}
+
 static void print_tmem(const char *name, const struct tmem_stats *stats)
 {
 	printk("%-15s %9llu %9llu %9llu %9llu %9llu %9llu %9llu %9llu %12llu\n", name,
@@ -346,6 +357,7 @@ const struct monitor_command monitor_commands[] = {
 	{"stop", MONITOR_GUEST, "end a guest at once, as if its power failed", {run_stop}},
 	{"freeze", MONITOR_GUEST, "refuse what a guest puts into the store", {run_freeze}},
 	{"thaw", MONITOR_GUEST, "let a frozen guest put again", {run_thaw}},
+	{"evict", MONITOR_GUEST, "drop a guest's ephemeral pages from the store", {run_evict}},
 	{"balloon",
 	 MONITOR_GUEST_SIZE,
 	 "ask a guest to do with so much RAM, as in 300M",

@@ -66,6 +66,7 @@ struct tmem_client *tmem_client_create(const struct tmem_limits *limits)
 	client->lanes = __builtin_memset(lanes, 0, TMEM_PAGE_SIZE);
 	client->cap = limits->cap;
 	client->compress = limits->compress;
+	client->refuse = limits->refuse;
 	client->reserve_wanted = limits->reserve;
 	/* These frames are the first of it. */
 	client->reserve = limits->reserve < TMEM_CLIENT_FRAMES ? limits->reserve

@@ -124,6 +124,8 @@ struct tmem_client {
 	struct tmem_grains grains;	   /* the data of compressed pages */
 	struct tmem_cold cold[TMEM_LANES]; /* of each lane, under its lock; if @compress */
 	bool compress;			   /* constant */
+	uint16_t refuse;		   /* constant */
+	uint32_t refuse_turn;		   /* puts counted for that; atomic */
 	uint32_t frozen;		   /* enum tmem_freeze, for each reason a bit; atomic */
 	uint32_t generation;		   /* of pages of order 9: tmem/huge.c; atomic */
 	uint64_t events[TMEM_EVENTS];	   /* those of no lane of its own; atomic */

@@ -31,11 +31,19 @@ static int64_t page_replace(struct tmem_page *page, struct tmem_staged *staged)
 	return -TIDEPOOL_ENOSPC;
 }
 
-/* Put a page of a frozen client: nothing is added, and what is to be replaced goes. */
-static int64_t page_refuse(struct tmem_page *old)
+/* Whether it is a put that is refused for a test of the guest. */
+static bool put_is_unlucky(struct tmem_client *client, unsigned int access)
+{
+	if (!client->refuse || access & (TMEM_THAWED | TMEM_HUGE))
+		return false;
+	return __atomic_add_fetch(&client->refuse_turn, 1, __ATOMIC_RELAXED) % client->refuse == 0;
+}
+
+/* Refuse a put whatever room there is: nothing is added, and what is to be replaced goes. */
+static int64_t page_refuse(struct tmem_page *old, int64_t reason)
 {
 	if (!old)
-		return -TIDEPOOL_EFROZEN;
+		return reason;
 	tmem_page_drop(old);
 	return -TIDEPOOL_ENOSPC;
 }
@@ -64,7 +72,9 @@ static int64_t staged_put(struct tmem_client *client, uint64_t pool, uint64_t ha
 	if (old && access & TMEM_NEW_ONLY)
 		ret = -TIDEPOOL_EINVAL;
 	else if (tmem_client_frozen(client) && !(access & TMEM_THAWED))
-		ret = page_refuse(old);
+		ret = page_refuse(old, -TIDEPOOL_EFROZEN);
+	else if (put_is_unlucky(client, access))
+		ret = page_refuse(old, -TIDEPOOL_ENOMEM);
 	else
 		ret = old ? page_replace(old, staged) : page_add(shard, hash, key, staged);
 	if (!(access & TMEM_HUGE))

@@ -302,6 +302,17 @@ static void frame_free(struct tmem_client *client, void *frame)
 	tmem_lock_release(&client->lock);
 }
 
+unsigned int tmem_client_evict(struct tmem_client *client, unsigned int count)
+{
+	unsigned int evicted;
+	void *frame;
+
+	for (evicted = 0; evicted < count && own_evict(client, NULL, &frame); evicted++)
+		if (frame)
+			frame_free(client, frame);
+	return evicted;
+}
+
 void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
 			 struct tmem_shard *held)
 {

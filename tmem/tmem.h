@@ -74,6 +74,8 @@ struct tmem_limits {
 	uint64_t reserve; /* so many are kept for it, whatever the others do */
 	uint16_t weight;  /* its share of what is left, against the others'; 0 counts as 1 */
 	bool compress;	  /* cold pages are compressed when memory is short */
+	uint16_t refuse;  /* for tests of guests: every so manieth put of a page of order 0 is
+			     refused as for want of memory; 0: none */
 	uint32_t dedup;	  /* whose equal pages share memory: as follows */
 };
 
@@ -144,6 +146,15 @@ enum tmem_freeze {
  */
 void tmem_client_freeze(struct tmem_client *client, enum tmem_freeze reason);
 void tmem_client_thaw(struct tmem_client *client, enum tmem_freeze reason);
+
+/*
+ * tmem_client_evict - drop a client's ephemeral pages, in the order in which they would be evicted
+ * @count: so many at most; each takes about as long as a flush
+ *
+ * Returns how many were dropped; 0: there are none, or other CPUs hold the lanes that have them.
+ * Context: any; calls of the client's may run.
+ */
+unsigned int tmem_client_evict(struct tmem_client *client, unsigned int count);
 
 /*
  * tmem_shared_create - make a pool that several clients may use

@@ -305,6 +305,17 @@ int vm_thaw(struct vm *vm)
 	return change_store(vm, tmem_client_thaw);
 }
 
+int vm_evict(struct vm *vm, unsigned int count)
+{
+	int evicted = -EINVAL;
+
+	spin_lock(&vm->lock);
+	if (vm_is_up(vm->status))
+		evicted = (int)tmem_client_evict(vm->tmem, count);
+	spin_unlock(&vm->lock);
+	return evicted;
+}
+
 int vm_nmi(struct vm *vm)
 {
 	int err = -EINVAL;

@@ -153,6 +153,7 @@ static int store_step(struct vm *vm, const char **why)
 	int err;
 
 	limits.compress = config->compress;
+	limits.refuse = config->refuse;
 	if (!vm->tmem) {
 		vm->tmem = tmem_client_create(&limits);
 		if (!vm->tmem)

@@ -148,9 +148,11 @@ void vm_stop(struct vm *vm, enum vm_end end, const char *fmt, ...)
  * vm_resume    - the reverse
  * vm_freeze    - let its pages in the store only become fewer, as tmem_client_freeze() does
  * vm_thaw      - the reverse
+ * vm_evict     - drop some of its ephemeral pages in the store, @count at most; returns how many
  * vm_nmi       - an NMI to its first vCPU, as by a button on the machine
  *
- * Each returns 0, or -EINVAL when the guest is not in a state for it. Context: any CPU.
+ * Each returns 0 or what is said above, or -EINVAL when the guest is not in a state for it.
+ * Context: any CPU.
  */
 int vm_shut_down(struct vm *vm);
 int vm_reset(struct vm *vm);
@@ -158,6 +160,7 @@ int vm_pause(struct vm *vm);
 int vm_resume(struct vm *vm);
 int vm_freeze(struct vm *vm);
 int vm_thaw(struct vm *vm);
+int vm_evict(struct vm *vm, unsigned int count);
 int vm_nmi(struct vm *vm);
 
 /*

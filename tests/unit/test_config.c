@@ -44,9 +44,9 @@ static void begin(void)
 }
 
 /* What a kernel line may have. */
-#define OPTIONS                                                                                    \
-	"memory=, vcpus=, cpus=, weight=, tmem=, tmem_reserve=, tmem_weight=, compress=, "         \
-	"on_reset=, on_crash=, manager, testdev, dedup=, shared=, or -- and the kernel's "         \
+#define OPTIONS                                                                                     \
+	"memory=, vcpus=, cpus=, weight=, tmem=, tmem_reserve=, tmem_weight=, compress=, refuse=, " \
+	"on_reset=, on_crash=, manager, testdev, dedup=, shared=, or -- and the kernel's "          \
 	"command line"
 
 static struct boot_module *module(const char *words)
@@ -80,7 +80,7 @@ static void test_good_lines(void **state)
 	(void)state;
 	begin();
 	module("web  kernel memory=512M\tvcpus=16 cpus=0-2,5,63 weight=2 tmem=256M "
-	       "tmem_reserve=64M tmem_weight=3 compress=off "
+	       "tmem_reserve=64M tmem_weight=3 compress=off refuse=7 "
 	       "on_reset=stop on_crash=restart manager testdev --  console=ttyS0  quiet -- x");
 	module("db-1_x kernel");
 	module("web initrd");
@@ -105,6 +105,7 @@ static void test_good_lines(void **state)
 	assert_int_equal(config.guests[0].tmem_reserve, 64 * MIB);
 	assert_int_equal(config.guests[0].tmem_weight, 3);
 	assert_false(config.guests[0].compress);
+	assert_int_equal(config.guests[0].refuse, 7);
 	assert_int_equal(config.guests[0].on_reset, CONFIG_STOP);
 	assert_int_equal(config.guests[0].on_crash, CONFIG_RESTART);
 	assert_true(config.guests[0].testdev);
@@ -120,6 +121,7 @@ static void test_good_lines(void **state)
 	assert_int_equal(config.guests[1].tmem_reserve, 0);
 	assert_int_equal(config.guests[1].tmem_weight, 1);
 	assert_true(config.guests[1].compress);
+	assert_int_equal(config.guests[1].refuse, 0);
 	assert_int_equal(config.guests[1].on_reset, CONFIG_RESTART);
 	assert_int_equal(config.guests[1].on_crash, CONFIG_STOP);
 	assert_false(config.guests[1].testdev);

@@ -116,6 +116,19 @@ int vm_thaw(struct vm *vm)
 	return note("thaw", vm, vm_is_up(vm->status) ? 0 : -1);
 }
 
+/* Of the running guest, so many. */
+static int evictable;
+
+int vm_evict(struct vm *vm, unsigned int count)
+{
+	int evicted = evictable < (int)count ? evictable : (int)count;
+
+	if (!vm_is_up(vm->status))
+		return -1;
+	evictable -= evicted;
+	return evicted;
+}
+
 /* One pool, the second of two that were configured. */
 struct tmem_client *store_pool(uint32_t n, const char **name)
 {
@@ -294,6 +307,35 @@ static void test_life_cycle_commands(void **state)
 	assert_says("freeze db", 0, "guest db is not running\n");
 }
 
+static void polls(unsigned int count)
+{
+	while (count-- > 0) {
+		now += MSEC;
+		monitor_poll(now);
+	}
+}
+
+/* In small steps, and not for ever when the guest puts more. */
+static void test_evict(void **state)
+{
+	(void)state;
+	evictable = 100;
+	vms[0].last.tmem.held = 90;
+	assert_says("evict web", 0, "guest web loses its ephemeral pages\n");
+	assert_says("evict db", 0, "evict: still at work for another guest\n");
+	polls(1);
+	assert_in_range(evictable, 50, 99);
+	polls(20);
+	assert_int_equal(evictable, 10);
+	assert_shown("tidepool: guest web: 90 ephemeral pages dropped\n");
+	assert_says("evict web", 0, "guest web loses its ephemeral pages\n");
+	polls(20);
+	assert_shown("tidepool: guest web: 10 ephemeral pages dropped\n");
+	assert_says("evict db", 0, "guest db loses its ephemeral pages\n");
+	polls(20);
+	assert_shown("tidepool: guest db: 0 ephemeral pages dropped\n");
+}
+
 static void test_figures(void **state)
 {
 	(void)state;
@@ -451,6 +493,7 @@ int main(void)
 		cmocka_unit_test_setup(test_table, setup),
 		cmocka_unit_test_setup(test_mistakes, setup),
 		cmocka_unit_test_setup(test_life_cycle_commands, setup),
+		cmocka_unit_test_setup(test_evict, setup),
 		cmocka_unit_test_setup(test_figures, setup),
 		cmocka_unit_test_setup(test_editing, setup),
 		cmocka_unit_test_setup(test_long_line, setup),

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A frozen client: its pages only become fewer, and the coherence rules hold as ever. */
+/*
+ * What an operator does to a client: frozen, its pages only become fewer; its ephemeral pages are
+ * dropped; every so manieth put is refused. The coherence rules hold as ever.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,12 +89,65 @@ static void test_gets_and_flushes_go_on(void **state)
 	assert_int_equal(put(0, 1, 1, 'a'), 0);
 }
 
+/* The oldest first, as many as are asked for; persistent pages stay, frozen or not. */
+static void test_ephemeral_pages_are_evicted(void **state)
+{
+	uint64_t charged;
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(tmem_client_evict(client, 1), 0);
+	assert_int_equal(pool_create(PERSISTENT), 0);
+	assert_int_equal(pool_create(EPHEMERAL), 1);
+	assert_int_equal(put(0, 1, 1, 'p'), 0);
+	charged = stats_of(client).charged;
+	for (i = 0; i < 100; i++)
+		assert_int_equal(put(1, i, 1, (char)i), 0);
+	tmem_client_freeze(client, TMEM_FREEZE_OPERATOR);
+	assert_int_equal(tmem_client_evict(client, 40), 40);
+	assert_int_equal(stats_of(client).held, 61);
+	assert_int_equal(stats_of(client).evicted, 40);
+	assert_int_equal(tmem_client_evict(client, 1000), 60);
+	assert_int_equal(tmem_client_evict(client, 1000), 0);
+	for (i = 0; i < 100; i++)
+		assert_int_equal(get(1, i, 1), -TIDEPOOL_ENOENT);
+	assert_int_equal(get(0, 1, 1), 'p');
+	assert_int_equal(stats_of(client).held, 1);
+	assert_int_equal(stats_of(client).charged, charged);
+	tmem_client_thaw(client, TMEM_FREEZE_OPERATOR);
+	assert_int_equal(put(1, 1, 1, 'a'), 0);
+	assert_int_equal(get(1, 1, 1), 'a');
+}
+
+/* As for want of memory: a page that was to be replaced is gone (rule 2). */
+static void test_every_third_put_is_refused(void **state)
+{
+	const struct tmem_limits limits = {.cap = UINT64_MAX, .refuse = 3};
+	unsigned int i;
+
+	(void)state;
+	client_destroy(client);
+	client = tmem_client_create(&limits);
+	assert_non_null(client);
+	assert_int_equal(pool_create(PERSISTENT), 0);
+	for (i = 1; i <= 6; i++)
+		assert_int_equal(put(0, 1, i, 'a'), i % 3 ? 0 : -TIDEPOOL_ENOMEM);
+	assert_int_equal(put(0, 1, 1, 'b'), 0);
+	assert_int_equal(put(0, 1, 2, 'b'), 0);
+	assert_int_equal(put(0, 1, 1, 'c'), -TIDEPOOL_ENOSPC);
+	assert_int_equal(get(0, 1, 1), -TIDEPOOL_ENOENT);
+	assert_int_equal(get(0, 1, 2), 'b');
+	assert_int_equal(stats_of(client).refused, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STORE_TEST(test_new_puts_are_refused),
 		STORE_TEST(test_replacements_drop),
 		STORE_TEST(test_gets_and_flushes_go_on),
+		STORE_TEST(test_ephemeral_pages_are_evicted),
+		STORE_TEST(test_every_third_put_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
