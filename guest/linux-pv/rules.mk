@@ -95,7 +95,7 @@ fs_files   := $(addprefix $(GUEST)/,$(addsuffix .ko,$(notdir $(fs_modules))))
 $(fs_files): $(GUEST)/kernel/version
 	strip --strip-debug -o $@ $(@D)/kernel/modules/$(filter %/$(basename $(@F)),$(fs_modules)).ko
 
-guest_programs := $(addprefix $(GUEST)/,hog vectors churn rules dmctl cost)
+guest_programs := $(addprefix $(GUEST)/,hog vectors churn rules dmctl cost reexec)
 
 $(guest_programs): $(GUEST)/%: tests/guest-linux/%.c | deps-build
 	@mkdir -p $(@D)

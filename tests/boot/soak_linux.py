@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The page cache in the store for longer, and on VMX. `make soak-linux` runs this."""
+"""The page cache in the store for longer, on VMX, and over kexec. `make soak-linux` runs this."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from machine import Bochs, Qemu
-from test_cache import make_ext4, make_xfs, passes, run_guest, run_three_passes
+from test_cache import (
+    INITRD_CACHE,
+    make_ext4,
+    make_ext4_of,
+    make_files,
+    make_xfs,
+    passes,
+    run_guest,
+    run_three_passes,
+)
+from test_faults import tmem_figures, two_disks
+from test_linux import VMLINUZ
 
 SECONDS = 300
 
@@ -44,3 +55,21 @@ def test_churn_reloaded(tmp_path: Path) -> None:
 
 def test_three_passes_vmx(tmp_path: Path) -> None:
     run_three_passes(Bochs, tmp_path, "ftrace")
+
+
+def test_kexec(tmp_path: Path) -> None:
+    """A kernel started by kexec finds nothing of its predecessor's pools, and nobody is charged."""
+    tree = make_files(tmp_path)
+    (tree / "vmlinuz").write_bytes(VMLINUZ.read_bytes())
+    (tree / "initrd").write_bytes(INITRD_CACHE.read_bytes())
+    cmdline = "tp.test=kexec tp.mib=80 tp.passes=1"
+    guest = two_disks(tmp_path, make_ext4_of(tree, tmp_path), "memory=160M", cmdline)
+    with Qemu(guest, memory=768, cmdline="idle=halt", limit=200) as machine:
+        machine.expect(r"tidepool-stats: guest .*when=used")
+        before = tmem_figures(machine)
+        machine.expect(r"tidepool-stats: guest .*hypervisor .*held=0 when=loaded")
+        machine.expect(r"web\| tidepool-test: kexec (PASS|FAIL).*\n")
+        output = machine.output()
+    assert before["held"] > 1000
+    assert output.count("tidepool: running on Tidepool") == 2
+    assert "tidepool-test: kexec PASS" in output

@@ -36,10 +36,13 @@ def make_files(folder: Path, files: int = FILES) -> Path:
 
 
 def make_ext4(folder: Path, files: int = FILES) -> Path:
+    return make_ext4_of(make_files(folder, files), folder, IMAGE_MIB - (FILES - files) * FILE_MIB)
+
+
+def make_ext4_of(tree: Path, folder: Path, mib: int = IMAGE_MIB) -> Path:
     image = folder / "files.ext4"
-    command = ["/sbin/mke2fs", "-q", "-t", "ext4", "-b", "4096", "-d", str(make_files(folder, files))]
-    size = f"{IMAGE_MIB - (FILES - files) * FILE_MIB}M"
-    subprocess.run([*command, str(image), size], check=True)
+    command = ["/sbin/mke2fs", "-q", "-t", "ext4", "-b", "4096", "-d", str(tree), str(image)]
+    subprocess.run([*command, f"{mib}M"], check=True)
     return image
 
 
