@@ -12,6 +12,7 @@
 #include "core/spinlock.h"
 #include "core/string.h"
 #include "arch/x86_64/cpu/paging.h"
+#include "arch/x86_64/cpu/platform.h"
 
 #define FRAMES_PER_BLOCK (BLOCK_SIZE / PAGE_SIZE)
 #define BITMAP_WORDS	 (FRAMES_PER_BLOCK / 64)
@@ -32,34 +33,71 @@ struct split_block {
 
 _Static_assert(sizeof(struct split_block) <= PAGE_SIZE, "a split block's header is one frame");
 
-static struct {
-	struct spinlock lock; /* all below; innermost: no other lock is taken under it */
+struct node {
 	struct free_block *clean, *dirty;
 	struct split_block *split; /* blocks with at least one free frame */
 	uint64_t total_blocks;	   /* ever given to the allocator */
 	uint64_t free_blocks;	   /* on both lists */
 	uint64_t scrubbed_blocks;  /* on none for the moment: being scrubbed */
 	uint64_t free_frames;	   /* in split blocks */
-} frames;
+};
 
-static void list_push(struct free_block **list, void *block)
+static struct {
+	struct spinlock lock; /* all below; innermost: no other lock is taken under it */
+	struct node nodes[NODES_MAX];
+	struct node_map map; /* does not change after boot */
+} frames = {.map.count = 1};
+
+void frames_set_nodes(const struct node_map *map)
+{
+	frames.map = *map;
+}
+
+uint32_t frames_nodes(void)
+{
+	return frames.map.count;
+}
+
+uint32_t frames_node_of(const void *block)
+{
+	return frames.map.count > 1 ? node_map_find(&frames.map, virt_to_phys(block)) : 0;
+}
+
+static struct node *node_of(const void *block)
+{
+	return &frames.nodes[frames_node_of(block)];
+}
+
+/* The node of the calling CPU. Where there is one, nothing has to be asked. */
+static uint32_t home(void)
+{
+	return frames.map.count > 1 ? platform_node() : 0;
+}
+
+/* The nodes in the order in which they are asked: @first, then the others in turn. */
+static struct node *nth_node(uint32_t first, uint32_t n)
+{
+	return &frames.nodes[(first + n) % frames.map.count];
+}
+
+static void list_push(struct node *node, struct free_block **list, void *block)
 {
 	struct free_block *free = block;
 
 	free->next = *list;
 	*list = free;
-	frames.free_blocks++;
+	node->free_blocks++;
 }
 
-static void dirty_push(void *block)
+static void dirty_push(struct node *node, void *block)
 {
 	struct free_block *free = block;
 
 	free->scrubbed = 0;
-	list_push(&frames.dirty, free);
+	list_push(node, &node->dirty, free);
 }
 
-static void *list_pop(struct free_block **list)
+static void *list_pop(struct node *node, struct free_block **list)
 {
 	struct free_block *free = *list;
 
@@ -67,7 +105,7 @@ static void *list_pop(struct free_block **list)
 		return NULL;
 	*list = free->next;
 	free->next = NULL; /* a clean block is all zero again */
-	frames.free_blocks--;
+	node->free_blocks--;
 	return free;
 }
 
@@ -79,9 +117,12 @@ void frames_add(hpa_t base, uint64_t size)
 	if (base + size < base || from < base)
 		return;
 	spin_lock(&frames.lock);
-	for (hpa_t pa = from; pa < end; pa += BLOCK_SIZE)
-		dirty_push(phys_to_virt(pa));
-	frames.total_blocks += from < end ? (end - from) / BLOCK_SIZE : 0;
+	for (hpa_t pa = from; pa < end; pa += BLOCK_SIZE) {
+		struct node *node = node_of(phys_to_virt(pa));
+
+		dirty_push(node, phys_to_virt(pa));
+		node->total_blocks++;
+	}
 	spin_unlock(&frames.lock);
 }
 
@@ -102,16 +143,21 @@ static bool scrub(struct free_block *block, uint64_t most)
 	return false;
 }
 
-void *block_alloc(void)
+/* Takes a block of one of the first @count nodes from @first on; all zero, or NULL. */
+static void *alloc(uint32_t first, uint32_t count)
 {
 	bool dirty = false;
-	void *block;
+	void *block = NULL;
 
 	spin_lock(&frames.lock);
-	block = list_pop(&frames.clean);
-	if (!block) {
-		block = list_pop(&frames.dirty);
-		dirty = true;
+	for (uint32_t n = 0; n < count && !block; n++) {
+		struct node *node = nth_node(first, n);
+
+		block = list_pop(node, &node->clean);
+		if (!block) {
+			block = list_pop(node, &node->dirty);
+			dirty = true;
+		}
 	}
 	spin_unlock(&frames.lock);
 	if (block && dirty)
@@ -119,41 +165,63 @@ void *block_alloc(void)
 	return block;
 }
 
+void *block_alloc(void)
+{
+	return block_alloc_near(home());
+}
+
+void *block_alloc_near(uint32_t node)
+{
+	return alloc(node, frames.map.count);
+}
+
+void *block_alloc_of(uint32_t node)
+{
+	return alloc(node, 1);
+}
+
 void block_free(void *block)
 {
 	BUG_ON(!IS_ALIGNED((uintptr_t)block, BLOCK_SIZE));
 	spin_lock(&frames.lock);
-	dirty_push(block);
+	dirty_push(node_of(block), block);
 	spin_unlock(&frames.lock);
 }
 
 bool frames_scrub_step(void)
 {
-	struct free_block *block;
+	struct free_block *block = NULL;
+	struct node *node = NULL;
+	uint32_t first = home();
 	bool clean;
 
 	spin_lock(&frames.lock);
-	block = list_pop(&frames.dirty);
+	for (uint32_t n = 0; n < frames.map.count && !block; n++) {
+		node = nth_node(first, n);
+		block = list_pop(node, &node->dirty);
+	}
 	if (block)
-		frames.scrubbed_blocks++;
+		node->scrubbed_blocks++;
 	spin_unlock(&frames.lock);
 	if (!block)
 		return false;
 	clean = scrub(block, SCRUB_STEP);
 	spin_lock(&frames.lock);
-	list_push(clean ? &frames.clean : &frames.dirty, block);
-	frames.scrubbed_blocks--;
+	list_push(node, clean ? &node->clean : &node->dirty, block);
+	node->scrubbed_blocks--;
 	spin_unlock(&frames.lock);
 	return true;
 }
 
 static void split_link(struct split_block *split)
 {
+	struct node *node = node_of(split);
+
 	split->prev = NULL;
-	split->next = frames.split;
+	split->next = node->split;
 	if (split->next)
 		split->next->prev = split;
-	frames.split = split;
+	node->split = split;
 }
 
 static void split_unlink(struct split_block *split)
@@ -161,53 +229,62 @@ static void split_unlink(struct split_block *split)
 	if (split->prev)
 		split->prev->next = split->next;
 	else
-		frames.split = split->next;
+		node_of(split)->split = split->next;
 	if (split->next)
 		split->next->prev = split->prev;
 }
 
-/* Cuts one more block into frames. Context: lock held by the caller, dropped while scrubbing. */
-static bool split_another_block(void)
+/*
+ * Cuts one more block of a node into frames. Context: lock held by the caller, dropped while
+ * scrubbing.
+ */
+static bool split_another_block(struct node *node)
 {
 	struct split_block *split;
 
 	spin_unlock(&frames.lock);
-	split = block_alloc();
+	split = block_alloc_of((uint32_t)(node - frames.nodes));
 	spin_lock(&frames.lock);
 	if (!split)
 		return false;
 	memset(split->free_map, 0xff, sizeof(split->free_map));
 	split->free_map[0] &= ~BIT(0);
 	split->free_count = FRAMES_USABLE;
-	frames.free_frames += FRAMES_USABLE;
+	node->free_frames += FRAMES_USABLE;
 	split_link(split);
 	return true;
 }
 
+/* Takes a free frame out of a block that has one. Context: lock held. */
+static void *split_take(struct node *node, struct split_block *split)
+{
+	unsigned int word = 0, bit;
+
+	while (!split->free_map[word])
+		word++;
+	bit = (unsigned int)__builtin_ctzll(split->free_map[word]);
+	split->free_map[word] &= ~BIT(bit);
+	node->free_frames--;
+	if (--split->free_count == 0)
+		split_unlink(split);
+	return (char *)split + (word * 64 + bit) * PAGE_SIZE;
+}
+
 void *frame_alloc(void)
 {
-	struct split_block *split;
+	uint32_t first = home();
 	void *frame = NULL;
 
 	spin_lock(&frames.lock);
-	while (!frames.split)
-		if (!split_another_block())
-			goto out;
-	split = frames.split;
-	for (unsigned int i = 0; i < BITMAP_WORDS; i++) {
-		if (!split->free_map[i])
-			continue;
-		unsigned int bit = (unsigned int)__builtin_ctzll(split->free_map[i]);
+	for (uint32_t n = 0; n < frames.map.count && !frame; n++) {
+		struct node *node = nth_node(first, n);
 
-		split->free_map[i] &= ~BIT(bit);
-		frame = (char *)split + (i * 64 + bit) * PAGE_SIZE;
-		break;
+		while (!node->split)
+			if (!split_another_block(node))
+				break;
+		if (node->split)
+			frame = split_take(node, node->split);
 	}
-	BUG_ON(!frame);
-	frames.free_frames--;
-	if (--split->free_count == 0)
-		split_unlink(split);
-out:
 	spin_unlock(&frames.lock);
 	return frame;
 }
@@ -216,6 +293,7 @@ void frame_free(void *frame)
 {
 	struct split_block *split = (void *)ALIGN_DOWN((uintptr_t)frame, BLOCK_SIZE);
 	uint64_t index = ((uintptr_t)frame & (BLOCK_SIZE - 1)) / PAGE_SIZE;
+	struct node *node = node_of(split);
 
 	BUG_ON(!IS_ALIGNED((uintptr_t)frame, PAGE_SIZE) || index == 0);
 	memset(frame, 0, PAGE_SIZE);
@@ -223,34 +301,73 @@ void frame_free(void *frame)
 	spin_lock(&frames.lock);
 	BUG_ON(split->free_map[index / 64] & BIT(index % 64)); /* freed twice */
 	split->free_map[index / 64] |= BIT(index % 64);
-	frames.free_frames++;
+	node->free_frames++;
 	if (++split->free_count == 1)
 		split_link(split);
 	if (split->free_count == FRAMES_USABLE) {
 		split_unlink(split);
-		frames.free_frames -= FRAMES_USABLE;
-		dirty_push(split);
+		node->free_frames -= FRAMES_USABLE;
+		dirty_push(node, split);
 	}
 	spin_unlock(&frames.lock);
 }
 
+/* Context: lock held. */
+static uint64_t free_bytes(const struct node *node)
+{
+	return (node->free_blocks + node->scrubbed_blocks) * BLOCK_SIZE +
+	       node->free_frames * PAGE_SIZE;
+}
+
+void frames_node_bytes(uint32_t node, uint64_t *total, uint64_t *free)
+{
+	spin_lock(&frames.lock);
+	*total = frames.nodes[node].total_blocks * BLOCK_SIZE;
+	*free = free_bytes(&frames.nodes[node]);
+	spin_unlock(&frames.lock);
+}
+
+uint32_t frames_roomiest_node(uint32_t nodes)
+{
+	uint64_t most = 0;
+	uint32_t best = 0;
+
+	for (uint32_t n = 0; n < frames.map.count; n++) {
+		uint64_t there = __atomic_load_n(&frames.nodes[n].free_blocks, __ATOMIC_RELAXED);
+
+		if (nodes & BIT(n) && there > most) {
+			most = there;
+			best = n;
+		}
+	}
+	return best;
+}
+
 uint64_t frames_total_bytes(void)
 {
-	return frames.total_blocks * BLOCK_SIZE; /* does not change after boot */
+	uint64_t blocks = 0;
+
+	for (uint32_t n = 0; n < frames.map.count; n++)
+		blocks += frames.nodes[n].total_blocks;
+	return blocks * BLOCK_SIZE; /* does not change after boot */
 }
 
 uint64_t frames_free_blocks(void)
 {
-	return __atomic_load_n(&frames.free_blocks, __ATOMIC_RELAXED);
+	uint64_t blocks = 0;
+
+	for (uint32_t n = 0; n < frames.map.count; n++)
+		blocks += __atomic_load_n(&frames.nodes[n].free_blocks, __ATOMIC_RELAXED);
+	return blocks;
 }
 
 uint64_t frames_free_bytes(void)
 {
-	uint64_t bytes;
+	uint64_t bytes = 0;
 
 	spin_lock(&frames.lock);
-	bytes = (frames.free_blocks + frames.scrubbed_blocks) * BLOCK_SIZE +
-		frames.free_frames * PAGE_SIZE;
+	for (uint32_t n = 0; n < frames.map.count; n++)
+		bytes += free_bytes(&frames.nodes[n]);
 	spin_unlock(&frames.lock);
 	return bytes;
 }

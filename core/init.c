@@ -95,6 +95,20 @@ static bool apicv_works(void)
 	return !platform_is_bochs();
 }
 
+static void report_nodes(void)
+{
+	for (uint32_t node = 0; frames_nodes() > 1 && node < frames_nodes(); node++) {
+		uint64_t total, available;
+		uint32_t cpus = 0;
+
+		frames_node_bytes(node, &total, &available);
+		for (uint32_t i = 0; i < pcpu_count; i++)
+			cpus += pcpus[i]->node == node;
+		printk("tidepool: node %u: %llu MiB, %u CPU%s\n", node,
+		       (unsigned long long)(total / MIB), cpus, cpus == 1 ? "" : "s");
+	}
+}
+
 static void init_on_own_stack(void)
 {
 	uint32_t cpus;
@@ -112,6 +126,7 @@ static void init_on_own_stack(void)
 	policy_init(); /* what guests see of the processor: needs TSC frequency and backend */
 	sched_init_cpu();
 	cpus = smp_start_cpus(init_secondary_cpu);
+	report_nodes();
 
 	vms_set_when_idle(config.when_idle);
 	if (store_init() < 0) /* before guests: their accounts are in it */

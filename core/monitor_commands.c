@@ -262,6 +262,32 @@ static void run_balloon(struct vm *vm, uint64_t bytes)
 	       (unsigned long long)(blocks * BLOCK_SIZE / MIB));
 }
 
+static uint64_t guests_blocks_of(uint32_t node)
+{
+	uint64_t blocks = 0;
+
+	for (uint32_t i = 0; i < vm_count; i++)
+		blocks += __atomic_load_n(&vms[i].node_blocks[node], __ATOMIC_RELAXED);
+	return blocks;
+}
+
+/* The same of each node, where there are several. */
+static void print_nodes(void)
+{
+	if (frames_nodes() == 1)
+		return;
+	printk("%-11s %10s %10s %10s %10s KiB\n", "node", "total", "free", "guests", "store");
+	for (uint32_t node = 0; node < frames_nodes(); node++) {
+		uint64_t total, available;
+
+		frames_node_bytes(node, &total, &available);
+		printk("%-11u %10llu %10llu %10llu %10llu\n", node,
+		       (unsigned long long)(total / KIB), (unsigned long long)(available / KIB),
+		       (unsigned long long)(guests_blocks_of(node) * BLOCK_SIZE / KIB),
+		       (unsigned long long)(tmem_node_blocks(node) * TMEM_BLOCK_SIZE / KIB));
+	}
+}
+
 /* The hypervisor's share is what the others leave: tables, vCPUs, stacks. */
 static void run_memory(struct vm *vm)
 {
@@ -276,6 +302,7 @@ static void run_memory(struct vm *vm)
 	print_memory("guests", guests);
 	print_memory("store", store.blocks * TMEM_BLOCK_SIZE);
 	print_memory("hypervisor", total - available - guests - store.blocks * TMEM_BLOCK_SIZE);
+	print_nodes();
 	print_balloons();
 }
 

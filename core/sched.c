@@ -55,15 +55,36 @@ bool sched_has_cpus(uint64_t cpus)
 }
 _Static_assert(PCPU_MAX == 64, "a word has a bit for each CPU");
 
-/* Other CPUs may be placing vCPUs meanwhile: then the choice is not the best, but a good one. */
-static uint32_t choose_cpu(uint64_t cpus)
+uint32_t sched_nodes(uint64_t cpus)
 {
+	uint32_t nodes = 0;
+
+	for (uint32_t i = 0; i < pcpu_count; i++)
+		if (!cpus || cpus & BIT(i))
+			nodes |= 1u << pcpus[i]->node;
+	return nodes;
+}
+
+/* Whether CPU @i is a better place for a guest's vCPU than @best: less to do, or near its RAM. */
+static bool is_better(const struct vm *vm, uint32_t i, uint32_t best)
+{
+	uint64_t weight = sched_cpus[i].weight, least = sched_cpus[best].weight;
+
+	if (weight != least)
+		return weight < least;
+	return pcpus[i]->node == vm->node && pcpus[best]->node != vm->node;
+}
+
+/* Other CPUs may be placing vCPUs meanwhile: then the choice is not the best, but a good one. */
+static uint32_t choose_cpu(const struct vm *vm)
+{
+	uint64_t cpus = vm->config->cpus;
 	uint32_t best = pcpu_count;
 
 	for (uint32_t i = 0; i < pcpu_count; i++) {
 		if (cpus && !(cpus & BIT(i)))
 			continue;
-		if (best == pcpu_count || sched_cpus[i].weight < sched_cpus[best].weight)
+		if (best == pcpu_count || is_better(vm, i, best))
 			best = i;
 	}
 	BUG_ON(best == pcpu_count);
@@ -72,7 +93,7 @@ static uint32_t choose_cpu(uint64_t cpus)
 
 void sched_add(struct vcpu *vcpu)
 {
-	uint32_t best = choose_cpu(vcpu->vm->config->cpus);
+	uint32_t best = choose_cpu(vcpu->vm);
 	struct sched_cpu *sched = &sched_cpus[best];
 
 	spin_lock(&sched->lock);

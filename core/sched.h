@@ -19,8 +19,12 @@ void sched_init_cpu(void);
 /* sched_has_cpus - are there all the CPUs of a guest's cpus=? @cpus: as in struct guest_config. */
 bool sched_has_cpus(uint64_t cpus);
 
+/* sched_nodes - the NUMA nodes of these CPUs, a bit for each; 0: of all CPUs */
+uint32_t sched_nodes(uint64_t cpus);
+
 /*
- * sched_add - place a vCPU on the CPU with the least weight on it, of those that its guest may use
+ * sched_add - place a vCPU on the CPU with the least weight on it, of those that its guest may use;
+ *	       of several such on one of the node that the guest's RAM is from
  * Context: any; sched_has_cpus() of the guest's.
  */
 void sched_add(struct vcpu *vcpu);

@@ -18,6 +18,7 @@
 
 _Static_assert(PCPU_MAX <= TMEM_MAX_CPUS, "the store has a frame for each CPU");
 _Static_assert(TMEM_BLOCK_SIZE == BLOCK_SIZE, "the store's unit is the allocator's");
+_Static_assert(NODES_MAX <= TMEM_MAX_NODES, "the store has lists for each node");
 
 /* What a page compressed or decompressed takes, in pages copied. */
 #define COST_COMPRESS	8u
@@ -29,15 +30,25 @@ static uint64_t costs[PCPU_MAX]; /* each CPU's own */
 static const struct config *pool_config;
 static struct tmem_client *pools[CONFIG_MAX_POOLS]; /* as pool_config's; constant after the boot */
 
-static void *store_block_alloc(void)
+static void *take_block(void *(*alloc)(uint32_t node))
 {
 	void *block = NULL;
 
 	if (frames_free_blocks() > STORE_RESERVE_BLOCKS + vms_awaited_blocks())
-		block = block_alloc();
+		block = alloc(platform_node());
 	if (block)
 		__atomic_fetch_add(&block_moves, 1, __ATOMIC_RELAXED);
 	return block;
+}
+
+static void *store_block_alloc(void)
+{
+	return take_block(block_alloc_near);
+}
+
+static void *store_block_alloc_here(void)
+{
+	return take_block(block_alloc_of);
 }
 
 static void store_block_free(void *block)
@@ -110,6 +121,10 @@ int store_init(void)
 		.relax = store_relax,
 		.cpu = store_cpu,
 		.cpus = pcpu_count,
+		.nodes = frames_nodes(),
+		.node = platform_node,
+		.node_of = frames_node_of,
+		.block_alloc_here = store_block_alloc_here,
 		.hash_seed = {platform_random(), platform_random()},
 	};
 	unsigned int i;

@@ -4,7 +4,7 @@
  * index needs beside its table. They come out of frames charged to the client, 63 from each; a
  * frame whose cells are all free is given back. A cell never moves.
  *
- * A cell is known by its number: 17 bits for its block (tmem_frame_table), 15 for its place there.
+ * A cell is known by its number: 17 bits for its block (tmem_number_table), 15 for its place there.
  * Half a pointer is what lets a page's record hold its whole key in one line. 0 is no cell: it
  * would be a block's header.
  */
@@ -12,6 +12,7 @@
 #define TMEM_CELL_H
 
 #include "tmem/client.h"
+#include "tmem/number.h"
 
 #define TMEM_CELL_SIZE	     64u
 #define TMEM_CELLS_PER_FRAME (TMEM_PAGE_SIZE / TMEM_CELL_SIZE)
@@ -22,7 +23,7 @@ _Static_assert(TMEM_BLOCK_SIZE / TMEM_CELL_SIZE == 1u << TMEM_CELL_BITS, "all pl
 /* The cell of a number that is not 0. */
 static inline void *tmem_cell_at(uint32_t number)
 {
-	char **table = __atomic_load_n(&tmem_frame_table, __ATOMIC_RELAXED);
+	char **table = __atomic_load_n(&tmem_number_table, __ATOMIC_RELAXED);
 
 	return table[number >> TMEM_CELL_BITS] +
 	       (uint64_t)(number & ((1u << TMEM_CELL_BITS) - 1)) * TMEM_CELL_SIZE;

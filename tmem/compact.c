@@ -65,7 +65,8 @@ static bool blob_move_with(struct tmem_client *client, struct tmem_page *page, v
 /* Pages whose frame is all theirs, for a frame that nobody is charged for. */
 static bool raw_move(struct tmem_page *page)
 {
-	void *frame = tmem_frame_at_hand(), *from;
+	const void *at = tmem_content_raw(page); /* or an equal page has come */
+	void *frame = at ? tmem_frame_at_hand(at) : NULL, *from;
 
 	if (!frame)
 		return false;

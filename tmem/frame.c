@@ -4,6 +4,7 @@
 #include "tmem/frame.h"
 #include "tmem/list.h"
 #include "tmem/lock.h"
+#include "tmem/number.h"
 #include "tmem/store.h"
 
 #define FRAMES	     (TMEM_BLOCK_SIZE / TMEM_PAGE_SIZE) /* the header's frame included */
@@ -16,96 +17,41 @@ struct block {
 	struct tmem_link link;	 /* into partial, empty or sealed; in none when nothing is free */
 	struct tmem_link all;	 /* into frames.all */
 	bool sealed;		 /* no frame is taken from it; also read without the lock */
+	uint8_t node;		 /* constant */
 	enum tmem_frame_use use; /* what its frames are taken for */
 	uint32_t free;		 /* set bits of the map */
-	uint32_t number;	 /* in tmem_frame_table; 0: none yet */
+	uint32_t number;	 /* tmem/number.h; 0: none yet */
 	uint64_t map[BITMAP_WORDS]; /* bit n: frame n is free; bit 0 is never set */
 	uint8_t holds[FRAMES];	    /* clients that hold the frame, beside the first; atomic */
 };
 
 _Static_assert(sizeof(struct block) <= TMEM_PAGE_SIZE, "a block's header fills its first frame");
 
-static struct {
-	struct tmem_lock lock; /* protects all below and the headers; the innermost lock */
+/* The blocks of a node. */
+struct node {
 	struct tmem_list partial[TMEM_FRAME_USES]; /* some frames free, some not */
 	struct tmem_list empty;			   /* all frames free */
-	struct tmem_list sealed;		   /* to be emptied */
-	struct tmem_list all;			   /* these, and those with nothing free */
-	struct tmem_link *hand;			   /* the block in all that is looked at next */
-	uint64_t nr_sealed;			   /* also read without the lock */
+	uint64_t nr_blocks;
+	uint64_t nr_free; /* frames, but for sealed blocks' */
+};
+
+static struct {
+	struct tmem_lock lock; /* protects all below and the headers; the innermost lock */
+	struct node nodes[TMEM_MAX_NODES];
+	unsigned int nr_nodes;	 /* constant; at least 1 */
+	struct tmem_list sealed; /* to be emptied */
+	struct tmem_list all;	 /* these, and those with nothing free */
+	struct tmem_link *hand;	 /* the block in all that is looked at next */
+	uint64_t nr_sealed;	 /* also read without the lock */
 	uint64_t nr_empty;
 	uint64_t nr_blocks;
 	uint64_t nr_free;     /* never less than promised */
 	uint64_t nr_promised; /* free frames that only those may take who were promised them */
-	uint64_t nr_kept;     /* free frames beside which a block may go back */
+	uint64_t nr_kept;     /* free frames, of its node, beside which a block may go back */
 	bool surplus;	      /* a block can go back; also read without the lock, as a hint */
-	uint32_t number;      /* the first free entry of the table; 0: none */
 	char *base;	      /* the block that frames are numbered from: the first one */
 	uint64_t nr_holds;    /* atomic; see tmem_frame_hold() */
-	void *table_block;    /* that the table is in, when it has outgrown first_table */
 } frames;
-
-/*
- * Entries of blocks that have no number hold the next such entry, shifted past a set bit. Number 0
- * is nobody's. For more blocks than these the table moves to a block of its own: more than 8 GiB of
- * pages have that much to keep track of.
- */
-#define FIRST_NUMBERS 64u
-#define TABLE_NUMBERS (TMEM_BLOCK_SIZE / sizeof(char *))
-
-static char *first_table[FIRST_NUMBERS];
-char **tmem_frame_table = first_table;
-
-static void numbers_add(char **table, uint32_t first, uint32_t end)
-{
-	uint32_t n;
-
-	for (n = first; n < end; n++)
-		table[n] = (char *)((uintptr_t)(n + 1 < end ? n + 1 : 0) << 1 | 1);
-	frames.number = first;
-}
-
-/*
- * Move the table to where it can grow. Whoever is reading the old one meanwhile finds in it what
- * the new one has as well: it looks for a block that is in use. Context: frames.lock held.
- */
-static void table_grow(void)
-{
-	char **table;
-
-	if (frames.table_block)
-		return;
-	frames.table_block = tmem_store.host.block_alloc();
-	if (!frames.table_block)
-		return;
-	table = __builtin_memcpy(frames.table_block, first_table, sizeof(first_table));
-	numbers_add(table, FIRST_NUMBERS, TABLE_NUMBERS);
-	__atomic_store_n(&tmem_frame_table, table, __ATOMIC_RELEASE);
-}
-
-/* Give a block a number. Returns whether it has one. Context: frames.lock held. */
-static bool number_take(struct block *block)
-{
-	if (block->number)
-		return true;
-	if (!frames.number)
-		table_grow();
-	if (!frames.number)
-		return false;
-	block->number = frames.number;
-	frames.number = (uint32_t)((uintptr_t)tmem_frame_table[block->number] >> 1);
-	tmem_frame_table[block->number] = (char *)block;
-	return true;
-}
-
-/* Context: frames.lock held. */
-static void number_give(struct block *block)
-{
-	if (!block->number)
-		return;
-	tmem_frame_table[block->number] = (char *)((uintptr_t)frames.number << 1 | 1);
-	frames.number = block->number;
-}
 
 /* Number a fresh block's frames. Context: the block is the caller's alone. */
 static void block_init(struct block *block)
@@ -118,20 +64,34 @@ static void block_init(struct block *block)
 	block->free = TMEM_FRAMES_PER_BLOCK;
 	block->number = 0;
 	block->sealed = false;
+	block->node = frames.nr_nodes > 1 ? (uint8_t)tmem_store.host.node_of(block) : 0;
 	__builtin_memset(block->holds, 0, sizeof(block->holds));
+}
+
+/* The node of the calling CPU. Where there is one, nothing has to be asked. */
+static unsigned int home(void)
+{
+	return frames.nr_nodes > 1 ? tmem_store.host.node() : 0;
+}
+
+/* Frames of a block that is not sealed become free or are taken. Context: frames.lock held. */
+static void count_free(struct node *node, int64_t change)
+{
+	node->nr_free += (uint64_t)change;
+	frames.nr_free += (uint64_t)change;
 }
 
 /* Context: frames.lock held. */
 static void empty_push(struct block *block)
 {
-	tmem_list_push(&frames.empty, &block->link);
+	tmem_list_push(&frames.nodes[block->node].empty, &block->link);
 	frames.nr_empty++;
 }
 
-/* Context: frames.lock held, a block is empty. */
-static struct block *empty_pop(void)
+/* Context: frames.lock held, a block of the node is empty. */
+static struct block *empty_pop(struct node *node)
 {
-	struct block *block = tmem_list_entry(frames.empty.first, struct block, link);
+	struct block *block = tmem_list_entry(node->empty.first, struct block, link);
 
 	tmem_list_remove(&block->link);
 	frames.nr_empty--;
@@ -139,14 +99,26 @@ static struct block *empty_pop(void)
 }
 
 /*
- * About a block's worth of free frames is kept, and what is promised. Context: frames.lock held;
- * the last thing.
+ * A node of which a block may go back to the host, or NULL: of each about a block's worth of free
+ * frames is kept, and of all what is promised. Context: frames.lock held.
  */
+static struct node *surplus_find(void)
+{
+	const uint64_t least = frames.nr_kept + TMEM_FRAMES_PER_BLOCK;
+	unsigned int n;
+
+	if (frames.nr_empty == 0 || frames.nr_free < frames.nr_promised + least)
+		return NULL;
+	for (n = 0; n < frames.nr_nodes; n++)
+		if (frames.nodes[n].empty.first && frames.nodes[n].nr_free >= least)
+			return &frames.nodes[n];
+	return NULL;
+}
+
+/* Context: frames.lock held; the last thing. */
 static void surplus_update(void)
 {
-	bool surplus = frames.nr_empty > 0 && frames.nr_free >= frames.nr_promised +
-									frames.nr_kept +
-									TMEM_FRAMES_PER_BLOCK;
+	bool surplus = surplus_find();
 
 	if (frames.surplus != surplus)
 		__atomic_store_n(&frames.surplus, surplus, __ATOMIC_RELAXED);
@@ -157,9 +129,9 @@ static void surplus_update(void)
  * other clients go on. Two CPUs may so fetch a block each where one would have done; the second
  * is used up next or trimmed.
  */
-bool tmem_frame_fetch(void)
+static bool fetch(void *(*block_alloc)(void))
 {
-	struct block *block = tmem_store.host.block_alloc();
+	struct block *block = block_alloc();
 
 	if (!block)
 		return false;
@@ -170,33 +142,25 @@ bool tmem_frame_fetch(void)
 	empty_push(block);
 	tmem_list_push(&frames.all, &block->all);
 	frames.nr_blocks++;
-	frames.nr_free += TMEM_FRAMES_PER_BLOCK;
+	frames.nodes[block->node].nr_blocks++;
+	count_free(&frames.nodes[block->node], TMEM_FRAMES_PER_BLOCK);
 	surplus_update();
 	tmem_lock_release(&frames.lock);
 	return true;
 }
 
+bool tmem_frame_fetch(void)
+{
+	return fetch(tmem_store.host.block_alloc);
+}
+
 int tmem_frame_init(void)
 {
-	frames.partial[TMEM_FRAME_PAGE].first = NULL;
-	frames.partial[TMEM_FRAME_METADATA].first = NULL;
-	frames.empty.first = NULL;
-	frames.sealed.first = NULL;
-	frames.all.first = NULL;
-	frames.hand = NULL;
-	frames.nr_sealed = 0;
-	frames.nr_empty = 0;
-	frames.nr_blocks = 0;
-	frames.nr_free = 0;
-	frames.nr_promised = 0;
+	__builtin_memset(&frames, 0, sizeof(frames));
+	frames.nr_nodes = tmem_store.host.nodes > 1 ? tmem_store.host.nodes : 1;
 	/* What a CPU has taken from a block for its next put does not keep another block here. */
 	frames.nr_kept = TMEM_FRAMES_PER_BLOCK - tmem_store.host.cpus;
-	frames.surplus = false;
-	tmem_frame_table = first_table;
-	frames.table_block = NULL;
-	frames.base = NULL;
-	frames.nr_holds = 0;
-	numbers_add(first_table, 1, FIRST_NUMBERS);
+	tmem_number_init();
 	return tmem_frame_fetch() ? 0 : -TIDEPOOL_ENOMEM;
 }
 
@@ -206,77 +170,119 @@ static void block_forget(struct block *block)
 	if (frames.hand == &block->all)
 		frames.hand = block->all.next;
 	tmem_list_remove(&block->all);
-	number_give(block);
+	tmem_number_give(block->number);
 	frames.nr_blocks--;
+	frames.nodes[block->node].nr_blocks--;
 }
 
 void tmem_frame_exit(void)
 {
+	unsigned int n;
+
 	tmem_frame_unseal();
-	while (frames.empty.first)
-		tmem_store.host.block_free(empty_pop());
-	if (frames.table_block)
-		tmem_store.host.block_free(frames.table_block);
+	for (n = 0; n < frames.nr_nodes; n++)
+		while (frames.nodes[n].empty.first)
+			tmem_store.host.block_free(empty_pop(&frames.nodes[n]));
+	tmem_number_exit();
 }
 
 /* A block of @use with a free frame, or NULL. Context: frames.lock held. */
-static struct block *block_find(enum tmem_frame_use use)
+static struct block *block_find(struct node *node, enum tmem_frame_use use)
 {
-	struct tmem_list *partial = &frames.partial[use];
+	struct tmem_list *partial = &node->partial[use];
 	struct block *block;
 
 	if (!partial->first) {
-		if (!frames.empty.first)
+		if (!node->empty.first)
 			return NULL;
-		block = empty_pop();
+		block = empty_pop(node);
 		block->use = use;
 		tmem_list_push(partial, &block->link);
 	}
 	return tmem_list_entry(partial->first, struct block, link);
 }
 
-/* Take a frame from the blocks at hand, or NULL. Context: frames.lock held. */
-static void *frame_take(enum tmem_frame_use use, enum tmem_frame_use from, bool promised)
+/* Which frame is wanted. */
+struct request {
+	enum tmem_frame_use use;
+	bool promised;
+	unsigned int home; /* the node that is preferred */
+};
+
+/* Take a frame from a node's blocks of a use, or NULL. Context: frames.lock held. */
+static void *frame_take(const struct request *want, unsigned int n, enum tmem_frame_use from)
 {
+	struct node *node = &frames.nodes[n];
 	struct block *block;
 	unsigned int word = 0, bit;
 
-	if (!promised && frames.nr_free <= frames.nr_promised)
+	if (!want->promised && frames.nr_free <= frames.nr_promised)
 		return NULL;
-	block = block_find(from);
-	if (!block || (use == TMEM_FRAME_METADATA && !number_take(block)))
+	block = block_find(node, from);
+	if (!block ||
+	    (want->use == TMEM_FRAME_METADATA && !tmem_number_take(&block->number, block)))
 		return NULL;
 	while (!block->map[word])
 		word++;
 	bit = (unsigned int)__builtin_ctzll(block->map[word]);
 	block->map[word] &= block->map[word] - 1;
-	frames.nr_free--;
-	frames.nr_promised -= promised;
+	count_free(node, -1);
+	frames.nr_promised -= want->promised;
 	if (--block->free == 0)
 		tmem_list_remove(&block->link);
 	surplus_update();
 	return (char *)block + (uint64_t)(word * WORD_BITS + bit) * TMEM_PAGE_SIZE;
 }
 
-void *tmem_frame_alloc(enum tmem_frame_use use, bool promised)
+/* The same of any node, the home first and then the others in turn. Context: frames.lock held. */
+static void *frame_take_any(const struct request *want, enum tmem_frame_use from)
 {
-	enum tmem_frame_use other = use == TMEM_FRAME_PAGE ? TMEM_FRAME_METADATA : TMEM_FRAME_PAGE;
+	void *frame = NULL;
+	unsigned int n;
+
+	for (n = 0; n < frames.nr_nodes && !frame; n++)
+		frame = frame_take(want, (want->home + n) % frames.nr_nodes, from);
+	return frame;
+}
+
+/*
+ * Take a frame of any node from the blocks at hand. Context: no block of the host's is to be had.
+ * @other: of the other kind's as well
+ */
+static void *frame_take_locked(const struct request *want, bool other)
+{
 	void *frame;
 
 	tmem_lock_acquire(&frames.lock);
-	frame = frame_take(use, use, promised);
+	frame = frame_take_any(want, want->use);
+	if (!frame && other)
+		frame = frame_take_any(want, want->use == TMEM_FRAME_PAGE ? TMEM_FRAME_METADATA
+									  : TMEM_FRAME_PAGE);
+	tmem_lock_release(&frames.lock);
+	return frame;
+}
+
+void *tmem_frame_alloc(enum tmem_frame_use use, bool promised)
+{
+	const struct request want = {use, promised, home()};
+	void *frame;
+
+	tmem_lock_acquire(&frames.lock);
+	frame = frame_take(&want, want.home, use);
 	tmem_lock_release(&frames.lock);
 	if (frame)
 		return frame;
 
+	/* What is at hand elsewhere serves as well, but a block of the home's is better. */
+	if (frames.nr_nodes > 1) {
+		(void)fetch(tmem_store.host.block_alloc_here);
+		frame = frame_take_locked(&want, false);
+		if (frame)
+			return frame;
+	}
 	/* Whether it fetches one or not: other CPUs may take all of it, or give some back. */
 	(void)tmem_frame_fetch();
-	tmem_lock_acquire(&frames.lock);
-	frame = frame_take(use, use, promised);
-	if (!frame)
-		frame = frame_take(use, other, promised);
-	tmem_lock_release(&frames.lock);
-	return frame;
+	return frame_take_locked(&want, true);
 }
 
 static struct block *block_of(const void *frame)
@@ -348,7 +354,7 @@ static void seal(struct block *block)
 		tmem_list_remove(&block->link);
 	if (block->free == TMEM_FRAMES_PER_BLOCK)
 		frames.nr_empty--;
-	frames.nr_free -= block->free;
+	count_free(&frames.nodes[block->node], -(int64_t)block->free);
 	tmem_list_push(&frames.sealed, &block->link);
 	__atomic_store_n(&block->sealed, true, __ATOMIC_RELAXED);
 	__atomic_store_n(&frames.nr_sealed, frames.nr_sealed + 1, __ATOMIC_RELAXED);
@@ -359,11 +365,11 @@ static void unseal(struct block *block)
 	__atomic_store_n(&frames.nr_sealed, frames.nr_sealed - 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&block->sealed, false, __ATOMIC_RELAXED);
 	tmem_list_remove(&block->link);
-	frames.nr_free += block->free;
+	count_free(&frames.nodes[block->node], block->free);
 	if (block->free == TMEM_FRAMES_PER_BLOCK)
 		empty_push(block);
 	else if (block->free > 0)
-		tmem_list_push(&frames.partial[block->use], &block->link);
+		tmem_list_push(&frames.nodes[block->node].partial[block->use], &block->link);
 }
 
 /*
@@ -432,7 +438,7 @@ bool tmem_frame_hand_back(void)
 		unseal(block);
 		tmem_list_remove(&block->link);
 		frames.nr_empty--;
-		frames.nr_free -= TMEM_FRAMES_PER_BLOCK;
+		count_free(&frames.nodes[block->node], -(int64_t)TMEM_FRAMES_PER_BLOCK);
 		block_forget(block);
 	}
 	tmem_lock_release(&frames.lock);
@@ -452,16 +458,11 @@ bool tmem_frame_is_sealed(const void *frame)
 	       __atomic_load_n(&block_of(frame)->sealed, __ATOMIC_RELAXED);
 }
 
-void *tmem_frame_at_hand(void)
+void *tmem_frame_at_hand(const void *near)
 {
-	void *frame;
+	const struct request want = {TMEM_FRAME_PAGE, false, block_of(near)->node};
 
-	tmem_lock_acquire(&frames.lock);
-	frame = frame_take(TMEM_FRAME_PAGE, TMEM_FRAME_PAGE, false);
-	if (!frame)
-		frame = frame_take(TMEM_FRAME_PAGE, TMEM_FRAME_METADATA, false);
-	tmem_lock_release(&frames.lock);
-	return frame;
+	return frame_take_locked(&want, true);
 }
 
 /* A frame of a sealed block is free to nobody; what is promised goes before. */
@@ -475,10 +476,12 @@ static void sealed_free(struct block *block, bool promise)
 
 static void block_give(struct block *block, bool promise)
 {
-	frames.nr_free++;
+	struct node *node = &frames.nodes[block->node];
+
+	count_free(node, 1);
 	frames.nr_promised += promise;
 	if (block->free++ == 0)
-		tmem_list_push(&frames.partial[block->use], &block->link);
+		tmem_list_push(&node->partial[block->use], &block->link);
 	if (block->free == TMEM_FRAMES_PER_BLOCK) {
 		tmem_list_remove(&block->link);
 		empty_push(block);
@@ -506,7 +509,7 @@ bool tmem_frame_convert(const void *frame)
 	bool done;
 
 	tmem_lock_acquire(&frames.lock);
-	done = !block->sealed && number_take(block);
+	done = !block->sealed && tmem_number_take(&block->number, block);
 	tmem_lock_release(&frames.lock);
 	return done;
 }
@@ -546,14 +549,16 @@ bool tmem_frame_backlog(void)
 void tmem_frame_trim(void)
 {
 	struct block *block = NULL;
+	struct node *node;
 
 	if (!tmem_frame_backlog())
 		return;
 	tmem_lock_acquire(&frames.lock);
-	if (frames.surplus) {
-		block = empty_pop();
+	node = surplus_find();
+	if (node) {
+		block = empty_pop(node);
 		block_forget(block);
-		frames.nr_free -= TMEM_FRAMES_PER_BLOCK;
+		count_free(node, -(int64_t)TMEM_FRAMES_PER_BLOCK);
 		surplus_update();
 	}
 	tmem_lock_release(&frames.lock);
@@ -567,4 +572,14 @@ void tmem_frame_stats(uint64_t *blocks, uint64_t *frames_free)
 	*blocks = frames.nr_blocks;
 	*frames_free = frames.nr_free;
 	tmem_lock_release(&frames.lock);
+}
+
+uint64_t tmem_node_blocks(unsigned int node)
+{
+	uint64_t blocks;
+
+	tmem_lock_acquire(&frames.lock);
+	blocks = frames.nodes[node].nr_blocks;
+	tmem_lock_release(&frames.lock);
+	return blocks;
 }

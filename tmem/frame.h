@@ -6,6 +6,9 @@
  * the host, so that memory returns in the unit it came in; one is kept, so that a client who puts
  * and flushes one page in turn does not make the host scrub 2 MiB each time.
  *
+ * Where the host has several nodes, the blocks of each are kept apart, and a frame is taken of the
+ * node of the CPU that asks; from elsewhere when that has none, and before a put is refused.
+ *
  * Pages and metadata live in different blocks: an index outlives the pages it was made for, and
  * one frame of it would keep the whole block.
  */
@@ -115,19 +118,16 @@ uint64_t tmem_frame_sealed(void);
 /* Whether a frame is in such a block. A hint: it may be sealed, or not any more, meanwhile. */
 bool tmem_frame_is_sealed(const void *frame);
 
-/* Take a free frame, which nobody is promised, for a page; not charged. Returns it or NULL. */
-void *tmem_frame_at_hand(void);
-
 /*
- * Where blocks are whose frames hold cells, by the number that each got for it. A cell is known by
- * 32 bits, its block's number and its own: see tmem/cell.h.
+ * Take a free frame, which nobody is promised, for a page; not charged. Of the node of another
+ * frame, if there is one. Returns it or NULL.
  */
-extern char **tmem_frame_table;
+void *tmem_frame_at_hand(const void *near);
 
 /* Make a frame that was taken for a page one for metadata. Returns whether it could be done. */
 bool tmem_frame_convert(const void *frame);
 
-/* The number of a metadata frame's block. Context: the frame is the caller's. */
+/* The number of a metadata frame's block: tmem/number.h. Context: the frame is the caller's. */
 uint32_t tmem_frame_block_number(const void *frame);
 
 /* Blocks taken from the host, and frames in them that are free. */

@@ -25,9 +25,10 @@
 #define TMEM_PAGE_SIZE	4096u
 #define TMEM_BLOCK_SIZE (2u << 20)
 #define TMEM_MAX_CPUS	64u
+#define TMEM_MAX_NODES	16u
 
 /*
- * What the store needs of its surroundings. All members are required.
+ * What the store needs of its surroundings. All members are required, but for those of nodes.
  * @block_alloc: TMEM_BLOCK_SIZE bytes, aligned likewise, zeroed; NULL when the host has no more.
  *		 May be called with store locks held.
  * @block_free:  takes one back; the host scrubs it before anybody else sees it.
@@ -47,6 +48,13 @@
  * @cpus:	 at most TMEM_MAX_CPUS; the store keeps a frame for each.
  * @hash_seed:	 128 random bits, drawn at boot and shown to nobody: the index is keyed with them,
  *		 so that a guest cannot choose keys that collide.
+ *
+ * Where some memory is nearer to a CPU than other, pages are kept near the CPU that puts them:
+ * @nodes:	 at most TMEM_MAX_NODES. 0 or 1: all memory is alike, and the rest is not asked for.
+ * @node:	 the node of the calling CPU, below @nodes.
+ * @node_of:	 that of a block.
+ * @block_alloc_here: as @block_alloc, but of the calling CPU's node or none; @block_alloc gives one
+ *		 of another node rather than none.
  */
 struct tmem_host {
 	void *(*block_alloc)(void);
@@ -60,6 +68,10 @@ struct tmem_host {
 	unsigned int (*cpu)(void);
 	unsigned int cpus;
 	uint64_t hash_seed[2];
+	unsigned int nodes;
+	unsigned int (*node)(void);
+	unsigned int (*node_of)(const void *block);
+	void *(*block_alloc_here)(void);
 };
 
 /* A page's name inside a pool. */
@@ -525,5 +537,8 @@ const char *tmem_restore_reason(const struct tmem_restore *restore);
 
 void tmem_client_stats(struct tmem_client *client, struct tmem_stats *stats);
 void tmem_store_stats(struct tmem_store_stats *stats);
+
+/* tmem_node_blocks - of the blocks taken from the host, those of a node. Context: any. */
+uint64_t tmem_node_blocks(unsigned int node);
 
 #endif

@@ -32,18 +32,13 @@ void balloon_reset(struct balloon *balloon)
 	balloon->report = TIDEPOOL_REPORT_NONE;
 }
 
-static void count_block(struct vm *vm, int64_t change)
-{
-	__atomic_fetch_add(&vm->blocks_held, (uint64_t)change, __ATOMIC_RELAXED);
-}
-
 void balloon_destroy(struct vm *vm)
 {
 	if (!vm->balloon.moving)
 		return;
+	vm_count_block(vm, vm->balloon.moving, -1);
 	block_free(vm->balloon.moving);
 	vm->balloon.moving = NULL;
-	count_block(vm, -1);
 }
 
 /* ---- following the map --------------------------------------------------------------------------
@@ -109,8 +104,8 @@ static bool settle(struct vcpu *caller)
 	if (!all_follow(caller))
 		return false;
 	if (balloon->giving) {
+		vm_count_block(vm, balloon->moving, -1);
 		block_free(balloon->moving);
-		count_block(vm, -1);
 	} else {
 		__atomic_store_n(&vm->blocks[balloon->index], balloon->moving, __ATOMIC_RELEASE);
 	}
@@ -142,7 +137,7 @@ static void begin_taking(struct vm *vm, uint64_t index, uint8_t *block)
 	vm->balloon.moving = block;
 	vm->balloon.index = index;
 	vm->balloon.giving = false;
-	count_block(vm, 1);
+	vm_count_block(vm, block, 1);
 	map(vm, index, block, NPT_READ | NPT_WRITE | NPT_EXEC);
 }
 
@@ -184,9 +179,9 @@ static int64_t give(struct vcpu *vcpu, uint64_t index)
 }
 
 /* Memory that guests on their way to a new life wait for is not given to this one. */
-static uint8_t *block_for_guest(void)
+static uint8_t *block_for_guest(const struct vm *vm)
 {
-	return frames_free_blocks() > vms_awaited_blocks() ? block_alloc() : NULL;
+	return frames_free_blocks() > vms_awaited_blocks() ? block_alloc_near(vm->node) : NULL;
 }
 
 /*
@@ -212,7 +207,7 @@ static int64_t take(struct vcpu *vcpu, uint64_t index)
 	spin_unlock(&vm->lock);
 	if (result <= 0)
 		return result;
-	block = block_for_guest();
+	block = block_for_guest(vm);
 	if (!block) /* the store may have one to spare */
 		return store_make_room(vms_awaited_blocks() + 1, 0) < 0 ? -TIDEPOOL_ENOMEM
 									: -TIDEPOOL_EAGAIN;

@@ -41,20 +41,30 @@ int vm_memory_init(struct vm *vm, uint64_t bytes)
 	vm->blocks_taken = 0;
 	vm->blocks_freed = 0;
 	__atomic_store_n(&vm->blocks_held, 0, __ATOMIC_RELAXED);
+	for (uint32_t node = 0; node < NODES_MAX; node++)
+		__atomic_store_n(&vm->node_blocks[node], 0, __ATOMIC_RELAXED);
 	vm->blocks = table_fits_frame(vm) ? frame_alloc() : block_alloc();
 	vm->block_mask = (table_fits_frame(vm) ? PAGE_SIZE : BLOCK_SIZE) / sizeof(*vm->blocks) - 1;
 	return vm->blocks ? 0 : -ENOMEM;
+}
+
+void vm_count_block(struct vm *vm, const void *block, int64_t change)
+{
+	uint64_t *of_node = &vm->node_blocks[frames_node_of(block)];
+
+	__atomic_fetch_add(&vm->blocks_held, (uint64_t)change, __ATOMIC_RELAXED);
+	__atomic_fetch_add(of_node, (uint64_t)change, __ATOMIC_RELAXED);
 }
 
 int vm_memory_alloc_step(struct vm *vm)
 {
 	if (vm->blocks_taken == vm->block_count)
 		return 0;
-	vm->blocks[vm->blocks_taken] = block_alloc();
+	vm->blocks[vm->blocks_taken] = block_alloc_near(vm->node);
 	if (!vm->blocks[vm->blocks_taken])
 		return -ENOMEM;
+	vm_count_block(vm, vm->blocks[vm->blocks_taken], 1);
 	vm->blocks_taken++;
-	__atomic_fetch_add(&vm->blocks_held, 1, __ATOMIC_RELAXED);
 	return 1;
 }
 
@@ -66,9 +76,9 @@ bool vm_memory_free_step(struct vm *vm)
 		uint8_t **block = &vm->blocks[vm->blocks_freed++];
 
 		if (*block) { /* else the guest had given it away */
+			vm_count_block(vm, *block, -1);
 			block_free(*block);
 			*block = NULL;
-			__atomic_fetch_sub(&vm->blocks_held, 1, __ATOMIC_RELAXED);
 		}
 		return false;
 	}

@@ -136,6 +136,7 @@ static int begin(struct vm *vm, const char **why)
 	err = store_make_room(vm->config->memory / BLOCK_SIZE, STORE_SPARE_BLOCKS);
 	if (err)
 		return err;
+	vm->node = frames_roomiest_node(sched_nodes(vm->config->cpus));
 	if (virt->vm_init(vm) < 0)
 		return -ENOMEM;
 	return vm_memory_init(vm, vm->config->memory);

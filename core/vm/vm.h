@@ -11,6 +11,7 @@
 #include "core/dev/power.h"
 #include "core/dev/uart.h"
 #include "core/dev/virtio.h"
+#include "core/nodes.h"
 #include "core/spinlock.h"
 #include "core/types.h"
 #include "core/vm/balloon.h"
@@ -86,6 +87,8 @@ struct vm {
 	uint64_t blocks_taken;	 /* by vm_create_step() so far */
 	uint64_t blocks_freed;	 /* by vm_destroy_step() so far: entries of the table looked at */
 	uint64_t blocks_held;	 /* atomic: those that the host has given it at the moment */
+	uint64_t node_blocks[NODES_MAX]; /* atomic: of these, those of each node */
+	uint32_t node;			 /* that its RAM is taken from, if there is enough */
 	struct balloon balloon;
 
 	/* Its life cycle: core/vm/life.c. Under the lock, but for next_work. */
@@ -248,6 +251,7 @@ int vm_write_guest(struct vm *vm, gpa_t gpa, const void *buf, size_t size);
  * vm_memory_init - make room for the addresses of a guest's blocks. Returns 0 or -ENOMEM.
  * vm_memory_alloc_step - take one block of its RAM from the host
  * vm_memory_free_step - give one back; returns true when none is left
+ * vm_count_block - note that the guest has got a block (@change 1) or lost it (-1)
  * vm_block_gpa - where in the guest a block of the table is
  *
  * vm_memory_alloc_step() returns 0 when all are there, 1 when one was taken, -ENOMEM.
@@ -255,6 +259,7 @@ int vm_write_guest(struct vm *vm, gpa_t gpa, const void *buf, size_t size);
 int vm_memory_init(struct vm *vm, uint64_t bytes);
 int vm_memory_alloc_step(struct vm *vm);
 bool vm_memory_free_step(struct vm *vm);
+void vm_count_block(struct vm *vm, const void *block, int64_t change);
 gpa_t vm_block_gpa(uint64_t index);
 
 /* vm_ram_below_hole, vm_ram_above_hole - bytes of RAM at 0 and at VM_HOLE_END. */

@@ -134,10 +134,17 @@ class Qemu(Machine):
     console_options = ["-serial", "stdio"]
 
     def __init__(
-        self, modules: list[Module], *, icount: bool = False, firmware: str = "bios", **options
+        self,
+        modules: list[Module],
+        *,
+        icount: bool = False,
+        firmware: str = "bios",
+        nodes: int = 1,
+        **options,
     ) -> None:
         super().__init__(modules, **options)
         self.icount = icount
+        self.nodes = nodes  # NUMA nodes, each with one CPU and the same share of the memory
         self.firmware = firmware
 
     def _start(self) -> None:
@@ -148,6 +155,10 @@ class Qemu(Machine):
         command += ["-monitor", f"unix:{self.folder}/monitor,server=on,wait=off"]
         command += ["-gdb", f"unix:{self.folder}/gdb,server=on,wait=off"]
         command += ["-cdrom", str(self.iso)]
+        for node in range(self.nodes if self.nodes > 1 else 0):
+            size = self.memory // self.nodes
+            command += ["-object", f"memory-backend-ram,id=ram{node},size={size}M"]
+            command += ["-numa", f"node,nodeid={node},cpus={node},memdev=ram{node}"]
         if self.icount:
             command += ["-icount", "shift=0,sleep=off"]
         if self.firmware == "uefi":

@@ -114,6 +114,30 @@ def test_monitor(machine_type: type[Machine]) -> None:
         machine.expect(r"tidepool> log\s")
 
 
+def test_nodes() -> None:
+    """A guest that is pinned to a CPU of a node has its RAM and its pages in the store there. Bochs
+    has no NUMA nodes."""
+    modules = [
+        tiny("echo", name="first", words="memory=8M cpus=0"),
+        tiny("echo", name="second", words="memory=32M cpus=1"),
+    ]
+    with Qemu(modules, nodes=2, cpus=2, memory=512, cmdline="idle=halt", limit=60) as machine:
+        machine.expect(r"tidepool: node 1: 25\d MiB, 1 CPU\r")
+        for _ in modules:
+            machine.expect(r"\| echo: ready")
+        command(machine, "memory", r"node +total +free +guests +store KiB\s")
+        first, second = (
+            [int(n) for n in machine.expect(rf"\n{node}((?: +\d+){{4}})\r").group(1).split()]
+            for node in (0, 1)
+        )
+        total = int(command(machine, "memory", r"total +(\d+) KiB").group(1))
+        command(machine, "stop second", r"guest second is being stopped")
+        wait_stopped(machine, "second")
+        command(machine, "memory", rf"\n1 +{second[0]} +\d+ +0 +\d+\r")
+    assert first[0] + second[0] == total and 250 <= second[0] // 1024 <= 256
+    assert first[2:] == [8 * 1024, 4 * 1024] and second[2:] == [32 * 1024, 4 * 1024]
+
+
 def test_start_takes_memory_from_the_store() -> None:
     """The store has all memory; a guest that is started gets its own, and no page changes.
     Bochs takes minutes to fill the store, and nothing here depends on the processor."""

@@ -28,6 +28,7 @@ static struct page_key key = {{1, 2, 3}, 4};
 
 static void store_a_page(void)
 {
+	page[0] = 1; /* a page of zeroes would take no memory */
 	CHECK_EQ(pool_new(TIDEPOOL_POOL_PERSISTENT | TIDEPOOL_POOL_VERSION), 0, "new pool");
 	CHECK_EQ(page_put(0, &key, page), 0, "put");
 }

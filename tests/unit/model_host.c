@@ -133,25 +133,30 @@ static unsigned int cpu(void)
 	return number - 1;
 }
 
-int model_host_start(uint64_t limit)
-{
-	static const struct tmem_host host = {
-		.block_alloc = block_alloc,
-		.block_free = block_free,
-		.page_put = page_put,
-		.page_get = page_copy,
-		.page_equal = page_equal,
-		.compress = compress,
-		.decompress = decompress,
-		.relax = relax,
-		.cpu = cpu,
-		.cpus = MODEL_HOST_CPUS,
-		.hash_seed = {0x0123456789abcdefull, 0xfedcba9876543210ull},
-	};
+const struct tmem_host model_host_calls = {
+	.block_alloc = block_alloc,
+	.block_free = block_free,
+	.page_put = page_put,
+	.page_get = page_copy,
+	.page_equal = page_equal,
+	.compress = compress,
+	.decompress = decompress,
+	.relax = relax,
+	.cpu = cpu,
+	.cpus = MODEL_HOST_CPUS,
+	.hash_seed = {0x0123456789abcdefull, 0xfedcba9876543210ull},
+};
 
+int model_host_start_with(const struct tmem_host *host, uint64_t limit)
+{
 	memset(&model_host, 0, sizeof(model_host));
 	model_host.limit = limit;
-	return tmem_init(&host);
+	return tmem_init(host);
+}
+
+int model_host_start(uint64_t limit)
+{
+	return model_host_start_with(&model_host_calls, limit);
 }
 
 void model_host_stop(void)

@@ -30,8 +30,14 @@ struct model_host {
 
 extern struct model_host model_host;
 
+/* What model_host_start() hands to the store: memory of one node. */
+extern const struct tmem_host model_host_calls;
+
 /* Set model_host up with @limit blocks and tmem_init() the store with it. Returns the latter's. */
 int model_host_start(uint64_t limit);
+
+/* The same for a host that is somewhat different. */
+int model_host_start_with(const struct tmem_host *host, uint64_t limit);
 
 /* tmem_exit(), and fail the test unless every block is back. */
 void model_host_stop(void);

@@ -20,7 +20,9 @@
 #define MADT	    0x2000u
 #define FADT	    0x3000u
 #define DSDT	    0x4000u
+#define SRAT	    0x5000u
 #define FADT_SIZE   276u
+#define SRAT_SIZE   (64u + 2 * 40u)
 #define MAPPINGS    64u
 
 static uint8_t memory[MEMORY_SIZE];
@@ -379,6 +381,69 @@ static void test_extended_addresses(void **state)
 	assert_true(info.has_s5);
 }
 
+/* A SRAT in the place of the MADT: CPU 7 in domain 5, a GiB of domain 5 and one of domain 9. */
+static void put_srat(void)
+{
+	uint8_t *srat = memory + SRAT;
+
+	put(memory + XSDT + 36, SRAT, 8);
+	finish_table(XSDT, "XSDT", 52);
+	memset(srat, 0, SRAT_SIZE);
+	srat[8] = 3;
+	memcpy(srat + 48, (const uint8_t[]){0, 16, 5, 7, 1}, 5);
+	for (unsigned int i = 0; i < 2; i++) {
+		uint8_t *entry = srat + 64 + 40 * i;
+
+		entry[0] = 1;
+		entry[1] = 40;
+		put(entry + 2, i ? 9 : 5, 4);
+		put(entry + 8, i * GIB, 8);
+		put(entry + 16, GIB, 8);
+		put(entry + 28, 1, 4);
+	}
+	finish_table(SRAT, "SRAT", SRAT_SIZE);
+}
+
+static void parse_nodes(struct srat *srat)
+{
+	acpi_parse_nodes(rsdp, sizeof(rsdp), map, srat);
+	while (mapping_count)
+		free(mappings[--mapping_count]);
+}
+
+static void test_nodes(void **state)
+{
+	struct srat srat;
+
+	(void)state;
+	parse_nodes(&srat);
+	assert_int_equal(srat.map.count, 1);
+	assert_null(srat.fault);
+
+	put_srat();
+	parse_nodes(&srat);
+	assert_null(srat.fault);
+	assert_int_equal(srat.map.count, 2);
+	assert_int_equal(node_map_find(&srat.map, GIB), 1);
+	assert_int_equal(srat_node_of_cpu(&srat, 7), 0);
+
+	memory[SRAT + 100]++; /* another checksum */
+	parse_nodes(&srat);
+	assert_int_equal(srat.map.count, 1);
+	assert_string_equal(srat.fault, "its length or checksum is wrong");
+
+	put_srat();
+	put(memory + SRAT + 4, 0xffffffff, 4);
+	parse_nodes(&srat);
+	assert_int_equal(srat.map.count, 1);
+	assert_non_null(srat.fault);
+
+	rsdp[0] = 'x';
+	parse_nodes(&srat);
+	assert_int_equal(srat.map.count, 1);
+	assert_null(srat.fault);
+}
+
 static void test_hardware_reduced(void **state)
 {
 	(void)state;
@@ -410,6 +475,7 @@ int main(void)
 		cmocka_unit_test_setup(test_s5_forms, setup),
 		cmocka_unit_test_setup(test_extended_addresses, setup),
 		cmocka_unit_test_setup(test_hardware_reduced, setup),
+		cmocka_unit_test_setup(test_nodes, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

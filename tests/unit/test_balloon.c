@@ -21,6 +21,7 @@
 
 #define BLOCKS 4u
 #define VCPUS  3u
+#define NODE   5u /* that the guest prefers */
 
 uint64_t image_load_base;
 
@@ -54,6 +55,19 @@ void *block_alloc(void)
 	left--;
 	out++;
 	return aligned_alloc(BLOCK_SIZE, BLOCK_SIZE);
+}
+
+void *block_alloc_near(uint32_t node)
+{
+	assert_int_equal(node, vm.node);
+	return block_alloc();
+}
+
+/* The guest's blocks all come from the node that it prefers. */
+uint32_t frames_node_of(const void *block)
+{
+	assert_non_null(block);
+	return vm.node;
 }
 
 void block_free(void *block)
@@ -135,6 +149,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&vm, 0, sizeof(vm));
+	vm.node = NODE;
 	memset(vcpus, 0, sizeof(vcpus));
 	left = BLOCKS + 3;
 	out = 1; /* the block of zeroes: group_setup() */
@@ -198,6 +213,7 @@ static void test_waits_for_those_inside(void **state)
 	assert_int_equal(rights[1], NPT_READ);
 	assert_int_equal(out, 1 + BLOCKS);
 	assert_int_equal(vm.blocks_held, BLOCKS);
+	assert_int_equal(vm.node_blocks[NODE], BLOCKS);
 	assert_int_equal(kicked[0], 0);
 	assert_int_equal(kicked[1], 1);
 	assert_int_equal(kicked[2], 0);
@@ -211,6 +227,7 @@ static void test_waits_for_those_inside(void **state)
 	assert_int_equal(give(0, 1), 0);
 	assert_int_equal(out, BLOCKS);
 	assert_int_equal(vm.blocks_held, BLOCKS - 1);
+	assert_int_equal(vm.node_blocks[NODE], BLOCKS - 1);
 
 	balloon_follow(&vcpus[0]);
 	balloon_follow(&vcpus[2]);

@@ -191,6 +191,24 @@ uint64_t frames_free_bytes(void)
 	return 32 * MIB + 4 * KIB;
 }
 
+static uint32_t nodes = 1;
+
+uint32_t frames_nodes(void)
+{
+	return nodes;
+}
+
+void frames_node_bytes(uint32_t node, uint64_t *total, uint64_t *free)
+{
+	*total = 32 * MIB;
+	*free = 16 * MIB + node * 4 * KIB;
+}
+
+uint64_t tmem_node_blocks(unsigned int node)
+{
+	return node == 1 ? 3 : 0;
+}
+
 /* Guests "web", running, and "db", stopped; one CPU. */
 static int setup(void **state)
 {
@@ -336,6 +354,18 @@ static void test_evict(void **state)
 	assert_shown("tidepool: guest db: 0 ephemeral pages dropped\n");
 }
 
+static void test_nodes(void **state)
+{
+	(void)state;
+	nodes = 2;
+	vms[0].node_blocks[1] = 8;
+	vms[1].node_blocks[0] = 1;
+	assert_says("memory", 0, "node             total       free     guests      store KiB\n");
+	assert_shown("0                32768      16384       2048          0\n");
+	assert_shown("1                32768      16388      16384       6144\n");
+	nodes = 1;
+}
+
 static void test_figures(void **state)
 {
 	(void)state;
@@ -350,6 +380,7 @@ static void test_figures(void **state)
 	assert_shown("store             6144 KiB\n");
 	assert_shown("hypervisor       10236 KiB\n");
 	assert_shown("web                   16        0       16\n");
+	assert_null(strstr(shown, "node"));
 	assert_shown("web             at 9 s: MiB free=0 available=4 ");
 	assert_null(strstr(shown, "db              at "));
 	assert_says("balloon web 7M", 0, "guest web is asked to do with 6 MiB\n");
@@ -495,6 +526,7 @@ int main(void)
 		cmocka_unit_test_setup(test_life_cycle_commands, setup),
 		cmocka_unit_test_setup(test_evict, setup),
 		cmocka_unit_test_setup(test_figures, setup),
+		cmocka_unit_test_setup(test_nodes, setup),
 		cmocka_unit_test_setup(test_editing, setup),
 		cmocka_unit_test_setup(test_long_line, setup),
 		cmocka_unit_test_setup(test_focus, setup),

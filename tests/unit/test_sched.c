@@ -245,6 +245,23 @@ static void test_pins(void **state)
 	assert_int_equal(vcpus[3].cpu, 0);
 }
 
+/* Where the choice is free a guest's vCPUs are near its RAM. */
+static void test_nodes(void **state)
+{
+	(void)state;
+	cpus[1].node = cpus[2].node = 3;
+	assert_int_equal(sched_nodes(0), 1 << 0 | 1 << 3);
+	assert_int_equal(sched_nodes(1 << 0), 1 << 0);
+	assert_int_equal(sched_nodes(1 << 1 | 1 << 2), 1 << 3);
+	guests[0].node = guests[1].node = guests[2].node = 3;
+	for (unsigned int i = 0; i < VCPUS; i++)
+		sched_add(&vcpus[i]);
+	assert_int_equal(vcpus[0].cpu, 1);
+	assert_int_equal(vcpus[1].cpu, 2);
+	assert_int_equal(vcpus[2].cpu, 0); /* that one has nothing to do */
+	assert_int_equal(vcpus[3].cpu, 0);
+}
+
 static void test_missing_cpus(void **state)
 {
 	(void)state;
@@ -365,6 +382,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_placement, setup),
 		cmocka_unit_test_setup(test_pins, setup),
+		cmocka_unit_test_setup(test_nodes, setup),
 		cmocka_unit_test_setup(test_missing_cpus, setup),
 		cmocka_unit_test_setup(test_shares, setup),
 		cmocka_unit_test_setup(test_shares_of_three, setup),

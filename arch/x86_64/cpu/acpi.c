@@ -84,6 +84,14 @@ static bool checksum_ok(const uint8_t *data, size_t size)
 	return sum == 0;
 }
 
+static bool has_signature(hpa_t pa, const char *signature,
+			  const void *(*map)(hpa_t pa, size_t size))
+{
+	const uint8_t *header = pa ? map(pa, HEADER_SIZE) : NULL;
+
+	return header && memcmp(header, signature, 4) == 0;
+}
+
 /* Maps the table at @pa. Returns false when it is not a sound one of that signature. */
 static bool open_table(hpa_t pa, const char *signature, const void *(*map)(hpa_t pa, size_t size),
 		       struct bytes *table)
@@ -225,26 +233,35 @@ static void parse_fadt(const struct bytes *fadt, const void *(*map)(hpa_t pa, si
 		parse_dsdt(&dsdt, info);
 }
 
+/* Finds the table that lists the others. Returns false when neither is usable. */
+static bool open_root(const uint8_t *rsdp, size_t size, const void *(*map)(hpa_t pa, size_t size),
+		      struct bytes *root, size_t *entry_size)
+{
+	const struct bytes pointer = {rsdp, size};
+	hpa_t root_pa = 0;
+
+	if (size < RSDP_V1_SIZE || memcmp(rsdp, "RSD PTR ", 8) != 0 ||
+	    !checksum_ok(rsdp, RSDP_V1_SIZE))
+		return false;
+	if (rsdp[RSDP_REVISION] >= 2 && size >= RSDP_V2_SIZE && checksum_ok(rsdp, RSDP_V2_SIZE))
+		root_pa = get(&pointer, RSDP_XSDT, 8);
+	*entry_size = 8;
+	if (open_table(root_pa, "XSDT", map, root))
+		return true;
+	*entry_size = 4;
+	return open_table(get(&pointer, RSDP_RSDT, 4), "RSDT", map, root);
+}
+
 int acpi_parse(const uint8_t *rsdp, size_t size, const void *(*map)(hpa_t pa, size_t size),
 	       struct acpi_info *info)
 {
-	const struct bytes pointer = {rsdp, size};
 	struct bytes root, table;
-	size_t entry_size = 8;
-	hpa_t root_pa = 0;
+	size_t entry_size;
 
 	memset(info, 0, sizeof(*info));
-	if (size < RSDP_V1_SIZE || memcmp(rsdp, "RSD PTR ", 8) != 0 ||
-	    !checksum_ok(rsdp, RSDP_V1_SIZE))
+	if (!open_root(rsdp, size, map, &root, &entry_size))
 		return -EINVAL;
 	info->bochs = memcmp(rsdp + RSDP_OEM, "BOCHS ", 6) == 0;
-	if (rsdp[RSDP_REVISION] >= 2 && size >= RSDP_V2_SIZE && checksum_ok(rsdp, RSDP_V2_SIZE))
-		root_pa = get(&pointer, RSDP_XSDT, 8);
-	if (!open_table(root_pa, "XSDT", map, &root)) {
-		entry_size = 4;
-		if (!open_table(get(&pointer, RSDP_RSDT, 4), "RSDT", map, &root))
-			return -EINVAL;
-	}
 
 	for (size_t at = HEADER_SIZE; at + entry_size <= root.size; at += entry_size) {
 		hpa_t pa = get(&root, at, entry_size);
@@ -255,4 +272,26 @@ int acpi_parse(const uint8_t *rsdp, size_t size, const void *(*map)(hpa_t pa, si
 			parse_fadt(&table, map, info);
 	}
 	return 0;
+}
+
+void acpi_parse_nodes(const uint8_t *rsdp, size_t size, const void *(*map)(hpa_t pa, size_t size),
+		      struct srat *srat)
+{
+	struct bytes root, table;
+	size_t entry_size;
+
+	srat_none(srat, NULL);
+	if (!open_root(rsdp, size, map, &root, &entry_size))
+		return;
+	for (size_t at = HEADER_SIZE; at + entry_size <= root.size; at += entry_size) {
+		hpa_t pa = get(&root, at, entry_size);
+
+		if (!has_signature(pa, "SRAT", map))
+			continue;
+		if (open_table(pa, "SRAT", map, &table))
+			srat_parse(table.data, table.size, srat);
+		else
+			srat_none(srat, "its length or checksum is wrong");
+		return;
+	}
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the host's static ACPI tables say: its CPUs, its timer, how to switch it off
+ * What the host's static ACPI tables say: its CPUs, its nodes, its timer, how to switch it off
  *
  * No AML is interpreted; the one object that power-off needs is found by its bytes.
  */
 #ifndef ARCH_CPU_ACPI_H
 #define ARCH_CPU_ACPI_H
 
+#include "arch/x86_64/cpu/srat.h"
 #include "core/types.h"
 
-#define ACPI_MAX_CPUS 256u
+#define ACPI_MAX_CPUS SRAT_MAX_CPUS
 
 enum acpi_space { ACPI_SPACE_MEMORY = 0, ACPI_SPACE_IO = 1, ACPI_SPACE_PCI = 2 };
 
@@ -55,5 +56,14 @@ struct acpi_info {
  */
 int acpi_parse(const uint8_t *rsdp, size_t size, const void *(*map)(hpa_t pa, size_t size),
 	       struct acpi_info *info);
+
+/*
+ * acpi_parse_nodes - likewise, but only which memory and CPUs are near each other
+ * @srat: filled; one node when no table says anything else, or none that can be believed
+ *
+ * Its own function, because it is wanted before there is memory to map tables with.
+ */
+void acpi_parse_nodes(const uint8_t *rsdp, size_t size, const void *(*map)(hpa_t pa, size_t size),
+		      struct srat *srat);
 
 #endif

@@ -36,6 +36,7 @@ struct sched_cpu;
 struct pcpu {
 	uint32_t index;		   /* 0 is the boot CPU */
 	uint32_t apic_id;	   /* of the local APIC */
+	uint32_t node;		   /* NUMA node, below frames_nodes() */
 	struct vcpu *loaded;	   /* the vCPU whose guest state this CPU holds, or NULL */
 	struct sched_cpu *sched;   /* core/sched.c's own */
 	void *virt_area;	   /* the backend's 4 KiB: VMXON region or host save area */

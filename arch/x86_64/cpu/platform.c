@@ -26,6 +26,7 @@
 extern const char image_start[], image_end[];
 
 static struct acpi_info acpi;
+static struct srat srat;
 static bool has_serial;
 
 void platform_early_init(void)
@@ -64,11 +65,27 @@ static int add_frames(hpa_t base, uint64_t size)
 	return 0;
 }
 
+/* Through the early page tables: a table beyond them is as good as none. */
+static const void *map_acpi_early(hpa_t pa, size_t size)
+{
+	return pa < EARLY_MAP_END && size <= EARLY_MAP_END - pa ? phys_to_virt(pa) : NULL;
+}
+
+static void init_nodes(const struct boot_info *boot)
+{
+	acpi_parse_nodes(boot->rsdp, boot->rsdp_size, map_acpi_early, &srat);
+	if (srat.fault)
+		printk("tidepool: ACPI table SRAT: %s; all memory counts as one node\n",
+		       srat.fault);
+	frames_set_nodes(&srat.map);
+}
+
 void platform_map_memory(const struct boot_info *boot)
 {
 	uint64_t image_size = (uint64_t)(image_end - image_start);
 
 	use_screen(&boot->framebuffer, true); /* so that too little memory can be told */
+	init_nodes(boot);
 	/* First what the early tables reach: the final ones are made of it. */
 	memmap_for_each_free(boot, image_load_base, image_size, 0, EARLY_MAP_END, add_frames);
 	if (paging_init(boot) < 0)
@@ -164,6 +181,12 @@ void platform_init_cpu(void)
 	machine_check_init_cpu();
 	lapic_init_cpu();
 	this_cpu()->apic_id = lapic_id();
+	this_cpu()->node = srat_node_of_cpu(&srat, lapic_id());
+}
+
+uint32_t platform_node(void)
+{
+	return percpu_ready() ? this_cpu()->node : 0;
 }
 
 void platform_set_timer(uint64_t tsc)

@@ -12,7 +12,10 @@ struct boot_info;
 /* platform_early_init - serial port; IDT on the boot stack, so that a bug at least prints. */
 void platform_early_init(void);
 
-/* platform_map_memory - final page tables: image W^X, all RAM at the direct map, NX; frames_add().
+/*
+ * platform_map_memory - final page tables: image W^X, all RAM at the direct map, NX; frames_add()
+ *
+ * Before that, which memory and CPUs are near each other: frames_set_nodes().
  */
 void platform_map_memory(const struct boot_info *boot);
 
@@ -28,6 +31,9 @@ int platform_init(const struct boot_info *boot);
 
 /* platform_init_cpu - this CPU's descriptor tables, control registers, local APIC. */
 void platform_init_cpu(void);
+
+/* platform_node - the calling CPU's NUMA node. Context: any; 0 until platform_init_cpu(). */
+uint32_t platform_node(void);
 
 /* platform_set_timer - one interrupt at or soon after @tsc (TIME_NEVER: none). This CPU only. */
 void platform_set_timer(uint64_t tsc);
