@@ -20,12 +20,7 @@ _Static_assert(PCPU_MAX <= TMEM_MAX_CPUS, "the store has a frame for each CPU");
 _Static_assert(TMEM_BLOCK_SIZE == BLOCK_SIZE, "the store's unit is the allocator's");
 _Static_assert(NODES_MAX <= TMEM_MAX_NODES, "the store has lists for each node");
 
-/* What a page compressed or decompressed takes, in pages copied. */
-#define COST_COMPRESS	8u
-#define COST_DECOMPRESS 3u
-
 static uint64_t block_moves;
-static uint64_t costs[PCPU_MAX]; /* each CPU's own */
 
 static const struct config *pool_config;
 static struct tmem_client *pools[CONFIG_MAX_POOLS]; /* as pool_config's; constant after the boot */
@@ -67,23 +62,6 @@ static void store_relax(void)
 	__builtin_ia32_pause();
 }
 
-static uint32_t store_compress(void *dst, uint32_t cap, const void *src)
-{
-	costs[this_cpu()->index] += COST_COMPRESS;
-	return lz4_compress(dst, cap, src);
-}
-
-static void store_decompress(void *dst, const void *src, uint32_t size)
-{
-	costs[this_cpu()->index] += COST_DECOMPRESS;
-	lz4_decompress(dst, src, size);
-}
-
-uint64_t store_costs(void)
-{
-	return costs[this_cpu()->index];
-}
-
 static unsigned int store_cpu(void)
 {
 	return this_cpu()->index;
@@ -116,8 +94,8 @@ int store_init(void)
 		.block_free = store_block_free,
 		.page_get = copy_page_cached,
 		.page_equal = copy_page_equal,
-		.compress = store_compress,
-		.decompress = store_decompress,
+		.compress = lz4_compress,
+		.decompress = lz4_decompress,
 		.relax = store_relax,
 		.cpu = store_cpu,
 		.cpus = pcpu_count,

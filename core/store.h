@@ -43,15 +43,6 @@ struct tmem_client *store_pool(uint32_t n, const char **name);
 uint64_t store_block_moves(void);
 
 /*
- * store_costs - what compressing has cost this CPU so far, in operations on one page
- *
- * A page that has to be compressed or decompressed takes as long as several that are copied: who
- * does many operations in a row stops sooner.
- * Context: any.
- */
-uint64_t store_costs(void);
-
-/*
  * Blocks that the store leaves alone, so that page tables and control blocks of later guests can
  * still be had when guests have filled the store; what a guest that is being restarted has just
  * given back is left alone as well.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tmem/compress.h"
+#include "tmem/cost.h"
 #include "tmem/cell.h"
 #include "tmem/client.h"
 #include "tmem/compact.h"
@@ -65,7 +66,7 @@ static void *page_compress(struct tmem_client *client, uint32_t number)
 	struct tmem_page *page = tmem_cell_at(number);
 	unsigned char blob[TMEM_GRAIN_MAX];
 	const void *raw = tmem_content_raw(page);
-	uint32_t size = raw ? tmem_store.host.compress(blob, sizeof(blob), raw) : 0;
+	uint32_t size = raw ? tmem_compress(blob, sizeof(blob), raw) : 0;
 	/* The page's own frame serves for the blob where none else does. */
 	void *frame = size ? tmem_content_claim(page) : NULL;
 

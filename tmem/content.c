@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tmem/content.h"
+#include "tmem/cost.h"
 #include "tmem/dedup.h"
 #include "tmem/grain.h"
 #include "tmem/page.h"
@@ -167,7 +168,7 @@ static void blob_read(uint64_t name, void *dst)
 	for (at = 0; at < TMEM_PAGE_SIZE; at += CACHE_LINE)
 		__builtin_prefetch((char *)dst + at, 1);
 	blob = tmem_grain_open(name, buffer, &size);
-	tmem_store.host.decompress(dst, blob, size);
+	tmem_decompress(dst, blob, size);
 	tmem_grain_close(name, blob);
 }
 

@@ -13,6 +13,9 @@
  * the page at once, when the head's state turns to complete. What is done to the head is one
  * critical section of its shard; parts are copied between two of them. A part that is missing means
  * that the page is gone: so an ephemeral page vanishes whole though it is evicted part by part.
+ *
+ * Parts are put and got in steps of a few, and a call makes as many steps as it has time for: less
+ * where pages have to be compressed.
  */
 #include <tidepool/abi.h>
 
@@ -38,9 +41,11 @@ enum state {
 
 #define PARTS		512u
 #define PART_BITS	9u
-#define STEP		64u /* parts that a call puts, gets or drops */
+#define STEP		4u /* parts; no call ends within one */
 #define STEPS		(PARTS / STEP)
-#define STEPS_BITS	4u
+#define STEPS_BITS	8u
+#define CALL_STEPS	16u /* that a call makes at most */
+#define CALL_COST	24u /* tmem_costs(), behind which it makes none more */
 #define GENERATION_BITS 20u
 #define INDEX_BITS	34u  /* of the page's index: 32 PiB in an object */
 #define LOOKUPS		128u /* indices of a range that a call looks up, beside dropping a step */
@@ -147,19 +152,21 @@ static void parts_drop(const struct huge *huge, uint32_t generation, uint32_t st
 }
 
 /*
- * Drop a step's worth of what a dead head still has, and the head after the last.
+ * Drop a call's worth of what a dead head still has, and the head after the last.
  * Returns 1 when this made it go, 0 when it was gone, -TIDEPOOL_EAGAIN: more is left.
  * Context: no lock held.
  */
 static int64_t dead_drop(const struct huge *huge, struct head dead)
 {
+	const uint32_t count = dead.next < CALL_STEPS ? dead.next : CALL_STEPS;
 	struct tmem_shard *shard;
 	struct tmem_page *page;
 	struct head head = {.state = DEAD};
 	int64_t ret;
+	uint32_t n;
 
-	if (dead.next > 0)
-		parts_drop(huge, dead.generation, dead.next - 1);
+	for (n = 0; n < count; n++)
+		parts_drop(huge, dead.generation, dead.next - 1 - n);
 	shard = head_lock(huge, TMEM_CHANGE, &ret);
 	if (!shard)
 		return 0;
@@ -167,8 +174,8 @@ static int64_t dead_drop(const struct huge *huge, struct head dead)
 	/* Other CPUs may have done the same, or have gone on to something else. */
 	if (page && word_of(head) != word_of(dead)) {
 		ret = -TIDEPOOL_EAGAIN;
-	} else if (page && head.next > 1) {
-		head.next--;
+	} else if (page && head.next > count) {
+		head.next -= count;
 		head_set(page, head);
 		ret = -TIDEPOOL_EAGAIN;
 	} else if (page) {
@@ -324,23 +331,42 @@ static int64_t put_clear(const struct huge *huge, struct head dead, bool refused
 	return refused ? -TIDEPOOL_ENOSPC : -TIDEPOOL_EAGAIN;
 }
 
+/* One step of a put. Returns as tmem_huge_put(). */
+static int64_t put_step(const struct huge *huge, const void *data, uint64_t cookie)
+{
+	struct head head = {.state = DEAD};
+	int64_t ret = put_claim(huge, cookie, &head);
+
+	if (ret == 0) {
+		ret = put_settle(huge, &head, parts_put(huge, head, data));
+		if (ret == -TIDEPOOL_EAGAIN)
+			ret = put_clear(huge, head, true);
+	} else if (ret == -TIDEPOOL_EAGAIN && is_dead(head)) {
+		ret = put_clear(huge, head, cookie != 0);
+	}
+	return ret;
+}
+
+/* Whether a call that has made so many steps has time for one more. */
+static bool has_time(uint32_t steps, uint64_t costs)
+{
+	return steps < CALL_STEPS && tmem_costs() - costs <= CALL_COST;
+}
+
 int64_t tmem_huge_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
 		      const void *data, uint64_t cookie)
 {
+	const uint64_t costs = tmem_costs();
 	struct huge huge;
-	struct head head = {.state = DEAD};
+	uint32_t steps = 0;
 	int64_t ret;
 
 	if (!huge_init(&huge, client, pool, key) || !cookie_is_valid(cookie))
 		return -TIDEPOOL_EINVAL;
-	ret = put_claim(&huge, cookie, &head);
-	if (ret == 0) {
-		ret = put_settle(&huge, &head, parts_put(&huge, head, data));
-		if (ret == -TIDEPOOL_EAGAIN)
-			ret = put_clear(&huge, head, true);
-	} else if (ret == -TIDEPOOL_EAGAIN && is_dead(head)) {
-		ret = put_clear(&huge, head, cookie != 0);
-	}
+	do {
+		ret = put_step(&huge, data, cookie);
+		cookie = (uint64_t)ret;
+	} while (ret > 0 && has_time(++steps, costs));
 	tmem_frame_trim();
 	if (ret == 0)
 		tmem_client_count(client, TMEM_PUTS, 1);
@@ -437,15 +463,21 @@ static int64_t get_settle(const struct huge *huge, struct head claimed, bool who
 int64_t tmem_huge_get(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
 		      void *data, uint64_t cookie)
 {
+	const uint64_t costs = tmem_costs();
 	struct huge huge;
-	struct head head = {.state = DEAD};
+	uint32_t steps = 0;
 	int64_t ret;
 
 	if (!huge_init(&huge, client, pool, key) || !cookie_is_valid(cookie))
 		return -TIDEPOOL_EINVAL;
-	ret = get_claim(&huge, cookie, &head);
-	if (ret == 0)
-		ret = get_settle(&huge, head, parts_get(&huge, head, data));
+	do {
+		struct head head = {.state = DEAD};
+
+		ret = get_claim(&huge, cookie, &head);
+		if (ret == 0)
+			ret = get_settle(&huge, head, parts_get(&huge, head, data));
+		cookie = (uint64_t)ret;
+	} while (ret > 0 && has_time(++steps, costs));
 	tmem_frame_trim();
 	if (ret == 0)
 		tmem_client_count(client, TMEM_GETS, 1);
@@ -491,26 +523,6 @@ int64_t tmem_huge_flush(struct tmem_client *client, uint64_t pool, const struct 
 	return ret;
 }
 
-/* Whether a pool has no page of an object, nor any part of one. Returns 1, 0 or the error. */
-static int64_t object_is_gone(struct tmem_client *client, uint64_t pool, const uint64_t oid[3])
-{
-	uint64_t hash = tmem_index_hash_oid(oid);
-	bool gone = true;
-	unsigned int s;
-
-	for (s = 0; s < TMEM_SHARDS && gone; s++) {
-		int64_t error;
-		struct tmem_shard *shard = tmem_shard_lock_nth(client, pool, s,
-							       TMEM_CHANGE | TMEM_HUGE, &error);
-
-		if (!shard)
-			return error;
-		gone = tmem_index_find_object(shard, hash, oid) == 0;
-		tmem_shard_unlock(shard);
-	}
-	return gone;
-}
-
 int64_t tmem_huge_flush_range(struct tmem_client *client, uint64_t pool, const uint64_t oid[3],
 			      uint64_t first, uint64_t count)
 {
@@ -522,7 +534,7 @@ int64_t tmem_huge_flush_range(struct tmem_client *client, uint64_t pool, const u
 	if (count == 0 || first >> INDEX_BITS || count > (1ull << INDEX_BITS) - first)
 		return -TIDEPOOL_EINVAL;
 	if (count > LOOKUPS)
-		ret = object_is_gone(client, pool, oid);
+		ret = tmem_huge_object_is_gone(client, pool, oid);
 	if (ret)
 		return ret == 1 ? (int64_t)count : ret;
 	for (n = 0; n < count && n < LOOKUPS && !worked; n++, key.index++) {
@@ -579,11 +591,4 @@ void tmem_huge_miss(struct tmem_client *client, uint64_t pool, const struct tmem
 	if (page && word_of(head) == claim->word)
 		(void)get_fail(shard, page, head, head);
 	tmem_shard_unlock(shard);
-}
-
-bool tmem_pool_is_huge(struct tmem_client *client, uint64_t pool)
-{
-	struct tmem_pool *found = tmem_pool_find(client, pool);
-
-	return found && __atomic_load_n(&found->huge, __ATOMIC_RELAXED);
 }

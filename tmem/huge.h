@@ -24,4 +24,7 @@ int64_t tmem_huge_claim(struct tmem_client *client, uint64_t pool, const struct 
 void tmem_huge_miss(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
 		    const struct tmem_huge_claim *claim);
 
+/* Whether a pool has no page of an object, nor any part of one. Returns 1, 0 or the error. */
+int64_t tmem_huge_object_is_gone(struct tmem_client *client, uint64_t pool, const uint64_t oid[3]);
+
 #endif

@@ -12,7 +12,9 @@
 #include "tmem/client.h"
 #include "tmem/frame.h"
 #include "tmem/huge.h"
+#include "tmem/index.h"
 #include "tmem/ops.h"
+#include "tmem/pool.h"
 
 /* What the part is to become, or NULL, and where what it was goes, or NULL. */
 struct part_call {
@@ -79,4 +81,23 @@ int64_t tmem_huge_exchange(struct tmem_client *client, uint64_t pool, const stru
 	const struct part_call call = {.span = span, .data = data, .back = data};
 
 	return part_count(client, part_do(client, pool, key, &call), true, true);
+}
+
+int64_t tmem_huge_object_is_gone(struct tmem_client *client, uint64_t pool, const uint64_t oid[3])
+{
+	uint64_t hash = tmem_index_hash_oid(oid);
+	bool gone = true;
+	unsigned int s;
+
+	for (s = 0; s < TMEM_SHARDS && gone; s++) {
+		int64_t error;
+		struct tmem_shard *shard = tmem_shard_lock_nth(client, pool, s,
+							       TMEM_CHANGE | TMEM_HUGE, &error);
+
+		if (!shard)
+			return error;
+		gone = tmem_index_find_object(shard, hash, oid) == 0;
+		tmem_shard_unlock(shard);
+	}
+	return gone;
 }

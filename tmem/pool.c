@@ -363,3 +363,10 @@ int64_t tmem_pool_destroy(struct tmem_client *client, uint64_t id)
 	tmem_frame_trim();
 	return done ? 0 : -TIDEPOOL_EAGAIN;
 }
+
+bool tmem_pool_is_huge(struct tmem_client *client, uint64_t pool)
+{
+	struct tmem_pool *found = tmem_pool_find(client, pool);
+
+	return found && __atomic_load_n(&found->huge, __ATOMIC_RELAXED);
+}

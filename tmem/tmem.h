@@ -538,6 +538,12 @@ const char *tmem_restore_reason(const struct tmem_restore *restore);
 void tmem_client_stats(struct tmem_client *client, struct tmem_stats *stats);
 void tmem_store_stats(struct tmem_store_stats *stats);
 
+/*
+ * tmem_costs - what compressing and decompressing has cost the calling CPU so far, in pages copied
+ * Context: any.
+ */
+uint64_t tmem_costs(void);
+
 /* tmem_node_blocks - of the blocks taken from the host, those of a node. Context: any. */
 uint64_t tmem_node_blocks(unsigned int node);
 

@@ -82,7 +82,7 @@ static uint64_t cost(struct vm *vm, const struct page_call *call)
 
 static int64_t each(struct vm *vm, uint64_t gpa, uint64_t count)
 {
-	uint64_t moves = store_block_moves(), costs = store_costs();
+	uint64_t moves = store_block_moves(), costs = tmem_costs();
 	uint64_t n = 0, spent = 0;
 	bool partial;
 
@@ -101,7 +101,7 @@ static int64_t each(struct vm *vm, uint64_t gpa, uint64_t count)
 		__atomic_store_n(&descriptor->result, result, __ATOMIC_RELAXED);
 		partial = is_partial(&call, result);
 		spent += cost(vm, &call);
-	} while (n < count && spent + (store_costs() - costs) < BUDGET && !partial &&
+	} while (n < count && spent + (tmem_costs() - costs) < BUDGET && !partial &&
 		 moves == store_block_moves());
 	return (int64_t)n;
 }

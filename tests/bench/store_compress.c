@@ -191,6 +191,7 @@ void store_compress(void)
 	get_all_longest();
 	churned("store_compressed_bytes_churned");
 	client_destroy(client);
+	store_huge(pages, count);
 	free(blob_at);
 	host_unmap(blobs, (uint64_t)PAGES_MAX * PAGE);
 	host_unmap(pages, (uint64_t)PAGES_MAX * PAGE);

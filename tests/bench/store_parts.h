@@ -70,4 +70,7 @@ void store_lookups(void);
 /* The same among 16 million pages, which takes a minute to set up. */
 void store_lookups_16m(void);
 
+/* store_huge.c, a part of compress: @pages of @count that compress */
+void store_huge(char *pages, uint64_t count);
+
 #endif

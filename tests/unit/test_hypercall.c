@@ -50,11 +50,6 @@ int64_t session_manage(struct vm *caller, uint64_t what, uint64_t a, uint64_t b,
 	return what == 7 && a == 1 && b == 2 && c == 0 ? 42 : -TIDEPOOL_EPERM;
 }
 
-uint64_t store_costs(void)
-{
-	return COST * model_host.decompressed;
-}
-
 static int hypercall_setup(void **state)
 {
 	unsigned int i;

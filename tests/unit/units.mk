@@ -84,6 +84,7 @@ unit_test_vmx_exits :=
 # The store's semantics.
 unit_test_tmem_freeze := $(unit_test_tmem_content)
 unit_test_tmem_huge := $(unit_test_tmem_content)
+unit_test_tmem_huge_cost := $(unit_test_tmem_content)
 unit_test_tmem_shared := $(unit_test_tmem_content)
 unit_test_tmem_save := $(unit_test_tmem_content) tests/unit/save_host.c
 unit_test_tmem_scrub := $(tmem_sources) $(model_host)
