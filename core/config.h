@@ -69,7 +69,7 @@ struct guest_config {
 	uint64_t tmem_reserve; /* bytes that are set aside for them */
 	uint16_t tmem_weight;  /* its share of the rest of the store */
 	bool compress;	       /* "compress=": cold ones are kept compressed */
-	uint16_t refuse;       /* "refuse=": every so manieth put is refused; 0: none */
+	uint16_t refuse;       /* "refuse=": of so many puts one is refused; 0: none */
 	uint32_t dedup;	       /* enum config_dedup */
 	uint32_t vcpus;
 	uint64_t cpus; /* bit n: its vCPUs may be placed on host CPU n; 0: on any */

@@ -86,7 +86,7 @@ struct tmem_limits {
 	uint64_t reserve; /* so many are kept for it, whatever the others do */
 	uint16_t weight;  /* its share of what is left, against the others'; 0 counts as 1 */
 	bool compress;	  /* cold pages are compressed when memory is short */
-	uint16_t refuse;  /* for tests of guests: every so manieth put of a page of order 0 is
+	uint16_t refuse;  /* for tests of guests: of so many puts of pages of order 0 one is
 			     refused as for want of memory; 0: none */
 	uint32_t dedup;	  /* whose equal pages share memory: as follows */
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What an operator does to a client: frozen, its pages only become fewer; its ephemeral pages are
- * dropped; every so manieth put is refused. The coherence rules hold as ever.
+ * dropped; of so many puts one is refused. The coherence rules hold as ever.
  */
 #include <setjmp.h>
 #include <stdarg.h>
