@@ -146,7 +146,7 @@ struct arch_vcpu {
 	uint64_t xcr0;	     /* the guest's */
 	uint64_t tsc_offset; /* guest TSC = host TSC + this */
 	/* MSRs that exits do not switch: valid here while the vCPU is not loaded */
-	uint64_t tsc_aux, kernel_gs_base, star, lstar, cstar, sfmask, xss, spec_ctrl;
+	uint64_t tsc_aux, kernel_gs_base, star, lstar, cstar, sfmask, spec_ctrl;
 	/* MSRs that are nothing but a value to read back: arch/x86_64/vcpu/ */
 	uint64_t pat, misc_enable, mtrr_def_type, tsc_adjust, wall_clock, system_time;
 	uint64_t event; /* an event to inject at the next entry, in VMX's format; 0: none */

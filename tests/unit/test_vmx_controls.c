@@ -51,7 +51,6 @@ static void make_full_cpu(void)
 	host_cpu.index = 0;
 	host_cpuid_1.ecx = CPUID_1_ECX_VMX;
 	host_cpuid_7 = (struct cpuid_regs){.ebx = CPUID_7_EBX_INVPCID};
-	host_cpuid_d_1.eax = CPUID_D_1_EAX_XSAVES;
 	host_cpuid_80000001.edx = CPUID_80000001_EDX_RDTSCP;
 	host_feature_control = FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX;
 	host_msrs[MSR_VMX_BASIC - HOST_MSR_BASE] = 0x2b | PAGE_SIZE << BASIC_SIZE_SHIFT |
@@ -128,12 +127,9 @@ static void instructions_that_the_cpu_lacks_need_no_control(void **state)
 	(void)state;
 	host_cpuid_80000001.edx = 0;
 	host_cpuid_7 = (struct cpuid_regs){0};
-	host_cpuid_d_1 = (struct cpuid_regs){0};
-	*capability(WORD_SECONDARY) &=
-		~((BIT(SECONDARY_RDTSCP) | BIT(SECONDARY_INVPCID) | BIT(SECONDARY_XSAVES)) << 32);
+	*capability(WORD_SECONDARY) &= ~((BIT(SECONDARY_RDTSCP) | BIT(SECONDARY_INVPCID)) << 32);
 	assert_int_equal(vmx_cpu_check(), 0);
 	assert_false(vmx_config.has_tsc_aux);
-	assert_false(vmx_config.has_xss);
 	assert_false(vmx_config.has_spec_ctrl);
 }
 

@@ -52,7 +52,7 @@
 
 static uint64_t host_fields[HOST_FIELDS];
 static uint64_t host_msrs[HOST_MSRS], host_feature_control;
-static struct cpuid_regs host_cpuid_1, host_cpuid_7, host_cpuid_d_1, host_cpuid_80000001;
+static struct cpuid_regs host_cpuid_1, host_cpuid_7, host_cpuid_80000001;
 static uint64_t host_cr2, host_cr4, host_dr6;
 static unsigned int host_invvpids, host_writes;
 static struct pcpu host_cpu;
@@ -95,6 +95,7 @@ static inline uint64_t rdmsr(uint32_t msr)
 
 static inline struct cpuid_regs host_leaf(uint32_t leaf, uint32_t subleaf)
 {
+	(void)subleaf;
 	switch (leaf) {
 	case 0:
 		return (struct cpuid_regs){.eax = 0x16};
@@ -102,8 +103,6 @@ static inline struct cpuid_regs host_leaf(uint32_t leaf, uint32_t subleaf)
 		return host_cpuid_1;
 	case 7:
 		return host_cpuid_7;
-	case 0xd:
-		return subleaf == 1 ? host_cpuid_d_1 : (struct cpuid_regs){0};
 	case 0x80000001:
 		return host_cpuid_80000001;
 	case 0x80000008:

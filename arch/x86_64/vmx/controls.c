@@ -22,9 +22,7 @@
 #define CPUID_1_ECX_VMX		     BIT(5)
 #define CPUID_7_EBX_INVPCID	     BIT(10)
 #define CPUID_7_EDX_SPEC_CTRL	     BIT(26)
-#define CPUID_D_1_EAX_XSAVES	     BIT(3)
 #define CPUID_LEAF_FEATURES	     7
-#define CPUID_LEAF_XSAVE	     0xd
 #define CPUID_LEAF_EXTENDED_FEATURES 0x80000001
 
 /* MSR_VMX_BASIC */
@@ -47,7 +45,6 @@ enum need {
 	BOTH,	  /* switched while running: off at first, but the CPU must grant on */
 	RDTSCP,	  /* required on a CPU that has the instruction, or the guest gets #UD from it */
 	INVPCID,  /* likewise */
-	XSAVES,	  /* likewise */
 };
 
 struct control {
@@ -95,7 +92,6 @@ static const struct control controls[] = {
 	{WORD_SECONDARY, SECONDARY_VIRTUAL_INTERRUPTS, LATER, "virtual-interrupt delivery"},
 	{WORD_SECONDARY, SECONDARY_RDTSCP, RDTSCP, "RDTSCP in guests"},
 	{WORD_SECONDARY, SECONDARY_INVPCID, INVPCID, "INVPCID in guests"},
-	{WORD_SECONDARY, SECONDARY_XSAVES, XSAVES, "XSAVES in guests"},
 
 	{WORD_EXIT, EXIT_CTL_SAVE_DEBUG, REQUIRED, "saving debug controls"},
 	{WORD_EXIT, EXIT_CTL_HOST_64BIT, REQUIRED, "a 64-bit host"},
@@ -155,12 +151,6 @@ static void read_grants(uint64_t basic, struct grant grants[WORD_COUNT])
 		grants[WORD_EPT_VPID].may = rdmsr(MSR_VMX_EPT_VPID_CAP);
 }
 
-static bool host_has_xsaves(void)
-{
-	return cpuid_eax(0, 0) >= CPUID_LEAF_XSAVE &&
-	       cpuid_eax(CPUID_LEAF_XSAVE, 1) & CPUID_D_1_EAX_XSAVES;
-}
-
 static bool host_has_rdtscp(void)
 {
 	return cpuid_edx(CPUID_LEAF_EXTENDED_FEATURES, 0) & CPUID_80000001_EDX_RDTSCP;
@@ -186,8 +176,6 @@ static enum need resolve(enum need need)
 		return host_has_rdtscp() ? REQUIRED : OFF;
 	case INVPCID:
 		return host_has_invpcid() ? REQUIRED : OFF;
-	case XSAVES:
-		return host_has_xsaves() ? REQUIRED : OFF;
 	default:
 		return need;
 	}
@@ -252,7 +240,7 @@ static int compare_with_first(const struct vmx_config *mine)
 	bool same = mine->revision == first->revision && mine->cr0_fixed0 == first->cr0_fixed0 &&
 		    mine->cr0_fixed1 == first->cr0_fixed1 &&
 		    mine->cr4_fixed0 == first->cr4_fixed0 &&
-		    mine->cr4_fixed1 == first->cr4_fixed1 && mine->has_xss == first->has_xss &&
+		    mine->cr4_fixed1 == first->cr4_fixed1 &&
 		    mine->has_tsc_aux == first->has_tsc_aux &&
 		    mine->has_spec_ctrl == first->has_spec_ctrl;
 
@@ -288,7 +276,6 @@ int vmx_cpu_check(void)
 	struct grant grants[WORD_COUNT];
 	struct vmx_config mine = {
 		.has_tsc_aux = host_has_rdtscp(),
-		.has_xss = host_has_xsaves(),
 		.has_spec_ctrl = host_has_spec_ctrl(),
 	};
 	uint64_t basic;

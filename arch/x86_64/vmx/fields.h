@@ -27,7 +27,6 @@
 #define VMCS_VIRTUAL_APIC	0x2012
 #define VMCS_EPTP		0x201a
 #define VMCS_EOI_EXITS		0x201c /* + 2 * its number: 4 times 64 vectors */
-#define VMCS_XSS_EXITING	0x202c
 #define VMCS_GUEST_PHYS_ADDRESS 0x2400
 #define VMCS_LINK_POINTER	0x2800
 #define VMCS_GUEST_DEBUGCTL	0x2802
@@ -156,7 +155,6 @@
 #define SECONDARY_VIRTUAL_INTERRUPTS 9
 #define SECONDARY_PAUSE_LOOP	     10
 #define SECONDARY_INVPCID	     12
-#define SECONDARY_XSAVES	     20
 
 /* VM-exit and VM-entry controls */
 #define EXIT_CTL_SAVE_DEBUG    2

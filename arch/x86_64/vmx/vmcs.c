@@ -135,8 +135,6 @@ static void write_controls(struct vcpu *vcpu)
 		vmwrite(VMCS_PLE_GAP, PLE_GAP);
 		vmwrite(VMCS_PLE_WINDOW, PLE_WINDOW);
 	}
-	if (vmx_has(WORD_SECONDARY, SECONDARY_XSAVES))
-		vmwrite(VMCS_XSS_EXITING, 0);
 }
 
 _Static_assert(UINT16_MAX > CONFIG_MAX_GUESTS * CONFIG_MAX_VCPUS, "VPIDs have 16 bits");

@@ -88,7 +88,6 @@ static const struct {
 	{MSR_SFMASK, offsetof(struct arch_vcpu, sfmask), NULL},
 	{MSR_KERNEL_GS_BASE, offsetof(struct arch_vcpu, kernel_gs_base), NULL},
 	{MSR_TSC_AUX, offsetof(struct arch_vcpu, tsc_aux), &vmx_config.has_tsc_aux},
-	{MSR_XSS, offsetof(struct arch_vcpu, xss), &vmx_config.has_xss},
 };
 
 static uint64_t *kept_value(struct vcpu *vcpu, unsigned int i)

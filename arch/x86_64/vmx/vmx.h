@@ -44,7 +44,7 @@ struct vmx_config {
 	uint32_t revision;	    /* of the VMCS format */
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 	unsigned int preemption_shift; /* TSC ticks to preemption timer ticks */
-	bool has_tsc_aux, has_xss, has_spec_ctrl;
+	bool has_tsc_aux, has_spec_ctrl;
 	bool has_apicv; /* all that apic.c needs */
 };
 
