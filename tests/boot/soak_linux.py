@@ -15,6 +15,7 @@ from test_cache import (
     make_xfs,
     passes,
     run_guest,
+    run_rules,
     run_three_passes,
 )
 from test_faults import tmem_figures, two_disks
@@ -51,6 +52,11 @@ def test_churn_reloaded(tmp_path: Path) -> None:
     assert re.search(r"web\| churn: OK", output)
     reloads = re.search(r"tidepool-reloads: (\d+)", output)
     assert reloads and int(reloads.group(1)) > 5
+
+
+def test_rules_long(tmp_path: Path) -> None:
+    """Besides, that a page that enters has no entry, with the other two rules off that cover for it."""
+    run_rules(tmp_path, "tp.soak=1")
 
 
 def test_three_passes_vmx(tmp_path: Path) -> None:
