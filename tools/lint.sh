@@ -28,7 +28,7 @@ for file in $(git ls-files | grep -vE '^(LICENSES/|LICENSE$|\.gitignore$)|\.md$'
 done
 
 # Length: a file that outgrows a sitting holds two topics.
-for file in $(git ls-files '*.c' '*.h' '*.S' '*.py' '*.sh'); do
+for file in $(git ls-files '*.c' '*.h' '*.S' '*.py' '*.sh' tests/guest-linux/init); do
 	lines=$(wc -l <"$file")
 	[ "$lines" -le 600 ] || fault "$file: $lines lines, at most 600"
 done

@@ -111,13 +111,15 @@ $(GUEST)/initrd.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/tidepo
 		     $(GUEST)/brd.ko $(virtio_files) $(GUEST)/hog $(GUEST)/vectors
 	tools/mkinitramfs.sh $@ $(initrd_files)
 
+init_parts := $(addprefix tests/guest-linux/,bench.sh faults.sh rules.sh shared.sh)
+
 # The same with what the tests of the page cache need; apart, for each boot unpacks it all.
 $(GUEST)/initrd-cache.img: $(GUEST)/initrd.img $(GUEST)/tidepool-test.ko $(GUEST)/tidepool-dm.ko \
-			   $(fs_files) $(guest_programs) tests/guest-linux/bench.sh
+			   $(fs_files) $(guest_programs) $(init_parts)
 	tools/mkinitramfs.sh $@ $(initrd_files) $(GUEST)/tidepool-test.ko:lib/tidepool-test.ko \
 		$(GUEST)/tidepool-dm.ko:lib/tidepool-dm.ko \
-		$(foreach file,$(fs_files),$(file):lib/$(notdir $(file))) \
-		tests/guest-linux/bench.sh:lib/bench.sh $(filter-out %/hog %/vectors,$(guest_programs))
+		$(foreach file,$(fs_files) $(init_parts),$(file):lib/$(notdir $(file))) \
+		$(filter-out %/hog %/vectors,$(guest_programs))
 
 # The same for another kernel, with no other modules than the driver.
 $(GUEST)/initrd-%.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/driver-%/tidepool.ko \
