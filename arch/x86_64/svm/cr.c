@@ -21,9 +21,10 @@
 
 uint64_t svm_read_cr4(struct vcpu *vcpu)
 {
-	uint64_t value = vmcb_of(vcpu)->save.cr4;
+	const struct vmcb *vmcb = vmcb_of(vcpu);
+	bool mce_is_clear = vmcb->control.intercept_cr & INTERCEPT_CR4_READ;
 
-	return svm_of(vcpu)->cr4_mce ? value : value & ~CR4_MCE;
+	return mce_is_clear ? vmcb->save.cr4 & ~CR4_MCE : vmcb->save.cr4;
 }
 
 void svm_set_cr4(struct vcpu *vcpu, uint64_t value)
@@ -31,7 +32,6 @@ void svm_set_cr4(struct vcpu *vcpu, uint64_t value)
 	struct vmcb *vmcb = vmcb_of(vcpu);
 
 	vmcb->save.cr4 = value | CR4_MCE;
-	svm_of(vcpu)->cr4_mce = value & CR4_MCE;
 	if (value & CR4_MCE)
 		vmcb->control.intercept_cr &= ~(uint32_t)INTERCEPT_CR4_READ;
 	else

@@ -48,7 +48,6 @@ struct svm_vcpu {
 	uint64_t asid_generation; /* of that CPU; 0: none taken yet */
 	uint64_t unchecked;	  /* the state was set by us since svm_check_state() */
 	uint64_t cr4_offered;	  /* CR4 bits that the guest may set */
-	uint64_t cr4_mce;	  /* CR4.MCE as the guest sees it, 0: clear */
 	uint64_t nmi;		  /* enum svm_nmi */
 	uint64_t nmi_iret;	  /* NMI_IRET: where it is */
 	uint64_t dr[4];		  /* DR0 to DR3 when not loaded; the VMCB has DR6 and DR7 */
