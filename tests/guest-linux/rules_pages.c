@@ -29,19 +29,22 @@ static void run(const char *command)
 		die(command);
 }
 
-static void remount(const char *device)
+static void mount_files(const char *device)
 {
-	if (umount2(MOUNT_POINT, 0) || mount(device, MOUNT_POINT, "xfs", 0, NULL))
+	if (mount(device, MOUNT_POINT, "xfs", 0, NULL))
 		die("mount");
 }
 
-/* ---- zeroing a part of a folio ----------------------------------------------------------------
- */
+static void unmount_files(void)
+{
+	if (umount2(MOUNT_POINT, 0))
+		die("umount");
+}
 
-#define PAGEMAP_FRAME ((1ull << 55) - 1)
-#define KPAGEFLAGS_TAIL                                                                            \
-	(1ull << 16) /* of a compound page, here: not the first of a large folio                   \
-		      */
+/* ---- zeroing a part of a folio ------------------------------------------------------------- */
+
+#define PAGEMAP_FRAME	((1ull << 55) - 1)
+#define KPAGEFLAGS_TAIL (1ull << 16) /* here: a page of a large folio, but not its first */
 
 static off_t hole;
 
@@ -133,8 +136,7 @@ bool scenario_zero(void)
 	return !memcmp(before, after, sizeof(before));
 }
 
-/* ---- pages that become dirty, or are changed without --------------------------------------------
- */
+/* ---- pages that become dirty, or are changed without --------------------------------------- */
 
 #define XFS_IOC_GOINGDOWN _IOR('X', 125, uint32_t)
 #define XFS_GOING_NOFLUSH 2u
@@ -163,15 +165,15 @@ bool scenario_dirty(void)
 	}
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(fd);
-	remount("/dev/vda");
+	unmount_files();
+	mount_files("/dev/vda");
 	return read_file() == OLD;
 }
 
 static uint8_t *target; /* the file's page, mapped */
 static uint8_t *source; /* two pages that are there when we say so */
 
-/* The kernel holds the target from the beginning to the end, and waits for each page of the source.
- */
+/* The kernel holds the target all the time, and waits for each page of the source. */
 static void *pour(void *unused)
 {
 	struct iovec from = {source + PAGE_SIZE / 2, PAGE_SIZE};
@@ -250,8 +252,7 @@ bool scenario_frozen(void)
 	return fresh;
 }
 
-/* ---- something between the file system and the disk ---------------------------------------------
- */
+/* ---- something between the file system and the disk ---------------------------------------- */
 
 /*
  * A device above the disk on which the first byte of each read is NEW, as one that decrypts would
@@ -263,12 +264,10 @@ bool scenario_device(void)
 	const char *format = "dmctl %s flaky $(blockdev --getsz /dev/vda) flakey '/dev/vda 0 %s'";
 	bool fresh;
 
-	if (umount2(MOUNT_POINT, 0))
-		die("umount");
+	unmount_files();
 	snprintf(command, sizeof(command), format, "create", "1 0");
 	run(command);
-	if (mount("/dev/dm-0", MOUNT_POINT, "xfs", 0, NULL))
-		die("mount");
+	mount_files("/dev/dm-0");
 	page_in_cache(); /* and metadata */
 	evict_file();
 	snprintf(command, sizeof(command), format, "reload", "0 1 5 corrupt_bio_byte 1 r 34 0");
@@ -280,16 +279,13 @@ bool scenario_device(void)
 	snprintf(command, sizeof(command), format, "reload", "1 0");
 	run(command);
 	fresh = read_file() == OLD;
-	if (umount2(MOUNT_POINT, 0))
-		die("umount");
+	unmount_files();
 	run("dmctl remove flaky");
-	if (mount("/dev/vda", MOUNT_POINT, "xfs", 0, NULL))
-		die("mount");
+	mount_files("/dev/vda");
 	return fresh;
 }
 
-/* ---- from frame to frame ------------------------------------------------------------------------
- */
+/* ---- from frame to frame ------------------------------------------------------------------- */
 
 #define SCATTER_SIZE  (4u << 20) /* of the file; one in some 10 of the frames that are free */
 #define SCATTER_STEP  16384u
@@ -318,9 +314,7 @@ static void write_text(const char *path, const char *text)
 	close(fd);
 }
 
-/* Brings a file's first pages into frames all over memory, with free ones in between, and no large
- * folio.
- */
+/* Brings a file's first pages, in no large folio, into frames with free ones in between. */
 static void scatter(const char *path)
 {
 	int fd = open_or_die(path, O_RDONLY);

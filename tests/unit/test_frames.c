@@ -2,29 +2,12 @@
 /* Host memory: nothing is handed out twice, nothing dirty is handed out, everything comes back. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "arch/x86_64/cpu/paging.h"
-#include "arch/x86_64/cpu/platform.h"
-#include "core/frames.h"
-#include "core/panic.h"
+#include "tests/unit/frames_host.h"
 
 #define BLOCKS 8u
-
-uint64_t image_load_base;
-
-void panic(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	abort();
-}
 
 uint32_t platform_node(void)
 {

@@ -2,34 +2,17 @@
 /* Host memory of three nodes, of which the last has none: who asks gets the nearest there is. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
+#include <stddef.h>
+#include <stdint.h>
 
-#include "arch/x86_64/cpu/paging.h"
-#include "arch/x86_64/cpu/platform.h"
-#include "core/frames.h"
-#include "core/panic.h"
+#include "tests/unit/frames_host.h"
 
 #define NODES  3u
 #define BLOCKS 4u /* of each of the first two nodes */
 #define FRAMES (BLOCK_SIZE / PAGE_SIZE - 1)
 
-uint64_t image_load_base;
-
 static uint32_t here; /* the node of the calling CPU */
 static char *arena;
-
-void panic(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	abort();
-}
 
 uint32_t platform_node(void)
 {

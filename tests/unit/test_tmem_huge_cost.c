@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Calls about pages of 2 MiB end sooner where pages have to be compressed or decompressed for them.
- */
+/* Calls about pages of 2 MiB end sooner where pages are compressed or decompressed for them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,8 +22,7 @@
 static char in[SIZE] __attribute__((aligned(TMEM_PAGE_SIZE)));
 static char out[SIZE] __attribute__((aligned(TMEM_PAGE_SIZE)));
 
-/* Parts of which no two are equal, and an eighth of each is random: they become as small as that.
- */
+/* Parts of which no two are equal; an eighth of each is random: they become as small as that. */
 static void fill(uint64_t seed)
 {
 	unsigned int part, i;
@@ -51,22 +49,23 @@ static void client_create(uint64_t cap)
 			 0);
 }
 
-/* Returns how many calls it took to put page @n, of which none may cost more than @most. */
-static unsigned int put_all(uint64_t n, uint64_t most)
+/* Returns how many calls it took to put or get page @n, of which none may cost more than @most. */
+static unsigned int all_calls(bool put, uint64_t n, uint64_t most)
 {
+	const uint64_t *counter = put ? &model_host.compressed : &model_host.decompressed;
+	const uint64_t each = put ? COMPRESS : DECOMPRESS;
 	const struct tmem_key key = key_at(1, n);
 	unsigned int calls = 0;
 	uint64_t cookie = 0;
 	int64_t ret;
 
-	fill(n);
 	do {
-		uint64_t costs = tmem_costs(), compressed = model_host.compressed;
+		uint64_t costs = tmem_costs(), count = *counter;
 
-		ret = tmem_huge_put(client, 0, &key, in, cookie);
+		ret = put ? tmem_huge_put(client, 0, &key, in, cookie)
+			  : tmem_huge_get(client, 0, &key, out, cookie);
 		cookie = (uint64_t)ret;
-		compressed = model_host.compressed - compressed;
-		assert_int_equal(tmem_costs() - costs, COMPRESS * compressed);
+		assert_int_equal(tmem_costs() - costs, each * (*counter - count));
 		assert_in_range(tmem_costs() - costs, 0, most);
 		calls++;
 	} while (ret > 0);
@@ -74,24 +73,16 @@ static unsigned int put_all(uint64_t n, uint64_t most)
 	return calls;
 }
 
+static unsigned int put_all(uint64_t n, uint64_t most)
+{
+	fill(n);
+	return all_calls(true, n, most);
+}
+
 static unsigned int get_all(uint64_t n, uint64_t most)
 {
-	const struct tmem_key key = key_at(1, n);
-	unsigned int calls = 0;
-	uint64_t cookie = 0;
-	int64_t ret;
+	unsigned int calls = all_calls(false, n, most);
 
-	do {
-		uint64_t costs = tmem_costs(), decompressed = model_host.decompressed;
-
-		ret = tmem_huge_get(client, 0, &key, out, cookie);
-		cookie = (uint64_t)ret;
-		decompressed = model_host.decompressed - decompressed;
-		assert_int_equal(tmem_costs() - costs, DECOMPRESS * decompressed);
-		assert_in_range(tmem_costs() - costs, 0, most);
-		calls++;
-	} while (ret > 0);
-	assert_int_equal(ret, 0);
 	fill(n);
 	assert_memory_equal(in, out, SIZE);
 	return calls;
