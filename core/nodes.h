@@ -16,8 +16,7 @@ struct node_range {
 struct node_map {
 	uint32_t count; /* of nodes, at least 1; with 1 nobody looks at the ranges */
 	uint32_t range_count;
-	struct node_range
-		ranges[NODES_MAX_RANGES]; /* in no order; none meets one of another node */
+	struct node_range ranges[NODES_MAX_RANGES]; /* in no order, none meets another node's */
 };
 
 /* node_map_find - the node of the byte at @pa; what is in no range counts as node 0's */

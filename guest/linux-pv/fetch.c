@@ -65,9 +65,8 @@ static bool read_fill_batch(const struct tidepool_io *io, struct tidepool_batch 
 	{
 		if (batch->count == TIDEPOOL_BATCH)
 			break;
-		if (!is_whole_page(&bvec, sector) || !is_read_into(io, bvec.bv_page))
-			return false;
-		if (!tidepool_batch_add_get(batch, bvec.bv_page, sector_block(sector)))
+		if (!is_whole_page(&bvec, sector) || !is_read_into(io, bvec.bv_page) ||
+		    !tidepool_batch_add_get(batch, bvec.bv_page, sector_block(sector)))
 			return false;
 		sector += PAGE_SECTORS;
 	}

@@ -140,8 +140,9 @@ def bench_fits(folder: Path) -> None:
     for name, (test, image, delay) in loads.items():
         ticks = {}
         for how in ("plain", "tmem"):
-            words = {"delay": delay, "memory": 384, "icount": True}
-            output = run(image, test, how, "tp.warm=1", **words)
+            output = run(
+                image, test, how, "tp.warm=1", delay=delay, memory=384, icount=True
+            )
             found = re.findall(r"tidepool-ticks: pass=(\d) ticks=(\d+)", output)
             ticks[how] = {number: int(value) for number, value in found}
         for number, value in ticks["plain"].items():
