@@ -8,6 +8,7 @@
  * sized by the host's memory is needed, and long use does not shred memory.
  */
 #include "core/frames.h"
+#include "core/errno.h"
 #include "core/panic.h"
 #include "core/spinlock.h"
 #include "core/string.h"
@@ -18,6 +19,7 @@
 #define BITMAP_WORDS	 (FRAMES_PER_BLOCK / 64)
 #define SCRUB_STEP	 (4 * KIB)		/* an idle CPU's: somebody may want it */
 #define FRAMES_USABLE	 (FRAMES_PER_BLOCK - 1) /* all but the header */
+#define CONDEMNED_MAX	 16u /* blocks: with more than these the machine is to be mended */
 
 struct free_block {
 	struct free_block *next;
@@ -36,7 +38,7 @@ _Static_assert(sizeof(struct split_block) <= PAGE_SIZE, "a split block's header 
 struct node {
 	struct free_block *clean, *dirty;
 	struct split_block *split; /* blocks with at least one free frame */
-	uint64_t total_blocks;	   /* ever given to the allocator */
+	uint64_t total_blocks;	   /* given to the allocator, and not forgotten */
 	uint64_t free_blocks;	   /* on both lists */
 	uint64_t scrubbed_blocks;  /* on none for the moment: being scrubbed */
 	uint64_t free_frames;	   /* in split blocks */
@@ -47,6 +49,11 @@ static struct {
 	struct node nodes[NODES_MAX];
 	struct node_map map; /* does not change after boot */
 } frames = {.map.count = 1};
+
+/* Blocks that are not to be handed out again, each with a bit set; 0 ends the list. Without a lock.
+ */
+static hpa_t condemned[CONDEMNED_MAX];
+#define CONDEMNED BIT(0)
 
 void frames_set_nodes(const struct node_map *map)
 {
@@ -180,11 +187,55 @@ void *block_alloc_of(uint32_t node)
 	return alloc(node, 1);
 }
 
+/* Finds the condemned block @block, or the end of the list. Returns CONDEMNED_MAX if it is full. */
+static uint32_t find_condemned(hpa_t block)
+{
+	uint32_t i;
+
+	for (i = 0; i < CONDEMNED_MAX; i++) {
+		hpa_t entry = __atomic_load_n(&condemned[i], __ATOMIC_RELAXED);
+
+		if (!entry || entry == (block | CONDEMNED))
+			break;
+	}
+	return i;
+}
+
+int frames_condemn(hpa_t address)
+{
+	hpa_t block = ALIGN_DOWN(address, BLOCK_SIZE), end;
+	uint32_t i;
+
+	do { /* until the end is still the end: another CPU may be adding one */
+		i = find_condemned(block);
+		if (i == CONDEMNED_MAX)
+			return -ENOSPC;
+		end = 0;
+	} while (!__atomic_compare_exchange_n(&condemned[i], &end, block | CONDEMNED, false,
+					      __ATOMIC_RELAXED, __ATOMIC_RELAXED) &&
+		 end != (block | CONDEMNED));
+	return 0;
+}
+
+bool frames_is_condemned(hpa_t address)
+{
+	hpa_t block = ALIGN_DOWN(address, BLOCK_SIZE);
+	uint32_t i = find_condemned(block);
+
+	return i < CONDEMNED_MAX &&
+	       __atomic_load_n(&condemned[i], __ATOMIC_RELAXED) == (block | CONDEMNED);
+}
+
 void block_free(void *block)
 {
+	struct node *node = node_of(block);
+
 	BUG_ON(!IS_ALIGNED((uintptr_t)block, BLOCK_SIZE));
 	spin_lock(&frames.lock);
-	dirty_push(node_of(block), block);
+	if (frames_is_condemned(virt_to_phys(block)))
+		node->total_blocks--;
+	else
+		dirty_push(node, block);
 	spin_unlock(&frames.lock);
 }
 
@@ -348,8 +399,8 @@ uint64_t frames_total_bytes(void)
 	uint64_t blocks = 0;
 
 	for (uint32_t n = 0; n < frames.map.count; n++)
-		blocks += frames.nodes[n].total_blocks;
-	return blocks * BLOCK_SIZE; /* does not change after boot */
+		blocks += __atomic_load_n(&frames.nodes[n].total_blocks, __ATOMIC_RELAXED);
+	return blocks * BLOCK_SIZE;
 }
 
 uint64_t frames_free_blocks(void)

@@ -65,9 +65,21 @@ uint32_t frames_roomiest_node(uint32_t nodes);
  */
 bool frames_scrub_step(void);
 
+/*
+ * frames_condemn - have the block around an address not come back: block_free() will forget it
+ *
+ * Its owner goes on using it until then. Returns 0, also for a block that is condemned already, or
+ * -ENOSPC: too many are. Context: any, also a handler that interrupted this allocator.
+ */
+int frames_condemn(hpa_t address);
+
+/* frames_is_condemned - whether it is, or was, in such a block. Context: any. */
+bool frames_is_condemned(hpa_t address);
+
 /* frames_free_bytes - RAM that nobody owns, in bytes: free blocks and free frames of split ones. */
 uint64_t frames_free_bytes(void);
-/* frames_total_bytes - all RAM that was given to the allocator. */
+/* frames_total_bytes - all RAM that was given to the allocator, without what block_free() forgot.
+ */
 uint64_t frames_total_bytes(void);
 /* frames_free_blocks - whole free 2 MiB blocks. */
 uint64_t frames_free_blocks(void);

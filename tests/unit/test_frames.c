@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/errno.h"
 #include "tests/unit/frames_host.h"
 
 #define BLOCKS 8u
@@ -146,6 +147,36 @@ static void test_freed_frame_is_scrubbed(void **state)
 	frame_free(keep);
 }
 
+/* Last: the arena is smaller from here on. */
+static void test_condemned_blocks_do_not_come_back(void **state)
+{
+	uint64_t total = frames_total_bytes();
+	char *block = block_alloc(), *other = block_alloc();
+	hpa_t address = virt_to_phys(block) + 0x12345;
+
+	(void)state;
+	assert_false(frames_is_condemned(address));
+	assert_int_equal(frames_condemn(address), 0);
+	assert_int_equal(frames_condemn(virt_to_phys(block)), 0); /* the same */
+	assert_true(frames_is_condemned(address));
+	assert_false(frames_is_condemned(virt_to_phys(other)));
+	assert_int_equal(frames_total_bytes(), total); /* it is in use */
+	block_free(block);
+	block_free(other);
+	assert_int_equal(frames_free_blocks(), BLOCKS - 1);
+	assert_int_equal(frames_total_bytes(), total - BLOCK_SIZE);
+	for (unsigned int i = 0; i < BLOCKS - 1; i++)
+		assert_ptr_not_equal(block_alloc(), block);
+	assert_null(block_alloc());
+
+	/* Fifteen more; they need not be the allocator's. */
+	for (unsigned int i = 1; i < 16; i++)
+		assert_int_equal(frames_condemn(virt_to_phys(block) + i * 64 * BLOCK_SIZE), 0);
+	assert_int_equal(frames_condemn(virt_to_phys(block) + 16 * 64 * BLOCK_SIZE), -ENOSPC);
+	assert_false(frames_is_condemned(virt_to_phys(block) + 16 * 64 * BLOCK_SIZE));
+	assert_int_equal(frames_condemn(address), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +185,7 @@ int main(void)
 		cmocka_unit_test(test_half_scrubbed_blocks_are_handed_out_clean),
 		cmocka_unit_test(test_frames_merge_to_blocks_again),
 		cmocka_unit_test(test_freed_frame_is_scrubbed),
+		cmocka_unit_test(test_condemned_blocks_do_not_come_back),
 	};
 
 	return cmocka_run_group_tests(tests, add_arena, free_arena);
