@@ -3,6 +3,7 @@
 
 from machine import BUILD, Qemu
 from mkiso import Module
+from test_monitor import command, wait_stopped
 
 SPIN = Module(BUILD / "tests" / "guest" / "spin.elf", "spin kernel memory=16M -- rounds=5")
 
@@ -26,6 +27,29 @@ def test_nmi_spurious_vector_and_machine_check() -> None:
         machine.expect(r"tidepool: PANIC: machine check")
         machine.expect(r"machine check: bank 1 status b6\w+ address 1234000")
         machine.expect(r"tidepool: halted")
+
+
+# The processor's state whole, and what was interrupted can go on.
+BAD_MEMORY = "mce 0 1 0xb400000000000000 0x5 0x8001000 0"
+
+
+def test_bad_memory_of_a_guest_ends_that_guest() -> None:
+    """A machine check that finds its CPU in the hypervisor, about an address in the middle of a guest
+    that has most of the host's memory. That block is lost, all else of the guest comes back."""
+    big = Module(BUILD / "tests" / "guest" / "echo.elf", "big kernel memory=160M cpus=0")
+    beside = Module(BUILD / "tests" / "guest" / "spin.elf", "spin kernel memory=16M cpus=1 -- rounds=20")
+    with Qemu([big, beside], cmdline="idle=halt", cpus=2, memory=256, limit=60) as machine:
+        machine.expect(r"big\| echo: ready, life 1")
+        command(machine, "pause big", r"guest big is paused")
+        total = int(command(machine, "memory", r"total +(\d+) KiB").group(1))
+        machine.tell_qemu(BAD_MEMORY)
+        machine.expect(r"CPU 0: machine check: bank 1 status b4\w+ address 8001000")
+        machine.expect(r"guest big: stopped: machine check: its memory is bad at 8001000\s")
+        wait_stopped(machine, "big")
+        assert command(machine, "memory", r"total +(\d+) KiB").group(1) == str(total - 2048)
+        command(machine, "start big", r"guest big is starting")
+        machine.expect(r"big\| echo: ready, life 1")
+        machine.expect(r"spin\| TEST spin: Success")
 
 
 def test_double_fault_has_a_stack_of_its_own() -> None:

@@ -423,6 +423,19 @@ static void other_invalid_states_are_not_repaired(void **state)
 	assert_int_equal(vcpu.exit.kind, EXIT_ENTRY_FAILED);
 }
 
+static void a_machine_check_during_entry_loses_no_event(void **state)
+{
+	unsigned int before = host_machine_checks;
+
+	(void)state;
+	vmwrite(VMCS_ENTRY_EVENT, EVENT_VALID | 0x32);
+	failure_decode(&vcpu, EXIT_REASON_ENTRY_FAILURE | EXIT_REASON_MACHINE_CHECK);
+	assert_int_equal(host_machine_checks, before + 1);
+	assert_int_equal(vcpu.exit.kind, EXIT_NONE);
+	assert_int_equal(vcpu.arch.event, EVENT_VALID | 0x32);
+	assert_int_equal(vmread(VMCS_ENTRY_EVENT), 0);
+}
+
 static void refused_entries_are_explained(void **state)
 {
 	(void)state;
@@ -459,6 +472,7 @@ int main(void)
 		cmocka_unit_test_setup(the_processor_delivers_where_it_can, setup),
 		cmocka_unit_test_setup(the_fast_paths_shadow_is_repaired_once, setup),
 		cmocka_unit_test_setup(other_invalid_states_are_not_repaired, setup),
+		cmocka_unit_test_setup(a_machine_check_during_entry_loses_no_event, setup),
 		cmocka_unit_test_setup(refused_entries_are_explained, setup),
 	};
 

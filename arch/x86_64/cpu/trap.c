@@ -210,6 +210,7 @@ void trap_report(void)
 	struct nmi_note *note = &nmi_notes[cpu->index];
 	uint32_t count = *(volatile uint32_t *)&note->count;
 
+	machine_check_report();
 	if (note->printed == count)
 		return;
 	note->printed = count;
@@ -244,7 +245,10 @@ void trap_handle(struct trap_frame *frame)
 		note_nmi(frame);
 		return;
 	case VECTOR_MC:
-		die(frame);
+		if (!percpu_ready() || !machine_check_in_host())
+			die(frame);
+		this_cpu()->need_resched = true; /* out of the guest, to trap_report() */
+		return;
 	default:
 		if (frame->vector < EXCEPTION_COUNT)
 			die(frame);

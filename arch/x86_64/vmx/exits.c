@@ -40,11 +40,6 @@ static void run_host_nmi(void)
 	__asm__ volatile("int %0" : : "i"(VECTOR_NMI) : "memory");
 }
 
-void exit_run_machine_check(void)
-{
-	__asm__ volatile("int %0" : : "i"(VECTOR_MC) : "memory");
-}
-
 /*
  * An IRET that ends NMI blocking has done so before it faults; the block has to come back for its
  * second try (SDM vol. 3C, "Information About NMI Unblocking Due to IRET").

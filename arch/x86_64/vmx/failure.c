@@ -9,6 +9,7 @@
  * State"; vol. 3C, "VM Instruction Error Numbers".
  */
 #include "arch/x86_64/cpu/cpu.h"
+#include "arch/x86_64/vcpu/machine_check.h"
 #include "arch/x86_64/vmx/insn.h"
 #include "arch/x86_64/vmx/vmx.h"
 #include "core/console.h"
@@ -130,12 +131,15 @@ void failure_decode(struct vcpu *vcpu, uint32_t reason)
 
 		printk("tidepool: guest %s: VM entry: error %u: %s\n", vcpu->vm->name, error,
 		       insn_error_text(error));
+	} else if ((reason & EXIT_REASON_MASK) == EXIT_REASON_MACHINE_CHECK) {
+		event_take_back(vcpu);
+		machine_check_in_guest(vcpu);
+		vcpu->exit.kind = EXIT_NONE;
+		return;
 	} else if (repair_shadow(vcpu, reason)) {
 		vcpu->exit.kind = EXIT_NONE;
 		return;
 	} else {
-		if ((reason & EXIT_REASON_MASK) == EXIT_REASON_MACHINE_CHECK)
-			exit_run_machine_check();
 		printk("tidepool: guest %s: VM entry: %s, qualification %llx\n", vcpu->vm->name,
 		       exit_name(reason), (ull)vmread(VMCS_EXIT_QUALIFICATION));
 		if ((reason & EXIT_REASON_MASK) == EXIT_REASON_INVALID_GUEST_STATE &&

@@ -205,9 +205,6 @@ enum exit_kind apic_decode_write(struct vcpu *vcpu);
 /* exit_decode - fill vcpu->exit. @reason: VMCS_EXIT_REASON, no failed entry. */
 void exit_decode(struct vcpu *vcpu, uint32_t reason);
 
-/* exit_run_machine_check - the host's handler, which does not return. */
-void exit_run_machine_check(void);
-
 /* exit_name - for messages; never NULL. */
 const char *exit_name(uint32_t reason);
 
