@@ -18,10 +18,13 @@ static struct {
 	bool lock_broken;     /* a CPU that holds it has been stopped: go on without */
 	char ring[RING_SIZE];
 	uint64_t written; /* bytes ever put into the ring */
-	uint64_t shown;	  /* of them, handed to an output or dropped */
-	void (*output)(const char *text, size_t len);
+	uint64_t shown;	  /* atomic: of them, taken by an output or dropped */
+	size_t (*output)(const char *text, size_t len, bool wait);
+	void (*kick)(void);	     /* NULL: printing waits for the output */
+	bool kicked;		     /* atomic: kick() was called, console_show() not since */
 	char tail[CONSOLE_TAIL_MAX]; /* stands behind what was shown */
 	size_t tail_len;
+	size_t erase_left; /* atomic: bytes of what takes a tail back that are still to be sent */
 } console;
 
 #define PRECISION_ARGUMENT (-2) /* ".*" */
@@ -268,31 +271,51 @@ int format(char *buf, size_t size, const char *fmt, ...)
 	return len;
 }
 
-/* Context: console lock held. */
-static void erase_tail(void)
+/* Context: console lock held; there is an output. */
+static size_t give(const char *text, size_t len)
+{
+	return console.output(text, len, !console.kick);
+}
+
+/* Returns whether no tail is left, as without an output. Context: console lock held. */
+static bool erase_tail(void)
 {
 	static const char erase[] = "\r\033[K"; /* ECMA-48: erase to the end of the line */
+	const char *end = erase + sizeof(erase) - 1;
 
 	if (console.tail_len && console.output)
-		console.output(erase, sizeof(erase) - 1);
+		console.erase_left = sizeof(erase) - 1;
 	console.tail_len = 0;
+	if (console.erase_left)
+		console.erase_left -= give(end - console.erase_left, console.erase_left);
+	return console.erase_left == 0;
+}
+
+/* Whether the output has yet to take something. Context: any. */
+static bool is_behind(void)
+{
+	return console.output && (__atomic_load_n(&console.shown, __ATOMIC_RELAXED) !=
+					  __atomic_load_n(&console.written, __ATOMIC_RELAXED) ||
+				  __atomic_load_n(&console.erase_left, __ATOMIC_RELAXED));
 }
 
 /* Context: console lock held. */
 static void show_pending(void)
 {
-	if (console.shown < console.written)
-		erase_tail();
-	if (console.written - console.shown > RING_SIZE)
-		console.shown = console.written - RING_SIZE;
-	while (console.output && console.shown < console.written) {
-		size_t at = console.shown % RING_SIZE;
-		size_t len = console.written - console.shown;
+	uint64_t shown = console.shown;
+	size_t len = 0, taken = 0;
 
+	if (console.written - shown > RING_SIZE)
+		shown = console.written - RING_SIZE;
+	while (is_behind() && erase_tail() && taken == len) {
+		size_t at = shown % RING_SIZE;
+
+		len = console.written - shown;
 		if (len > RING_SIZE - at)
 			len = RING_SIZE - at;
-		console.output(console.ring + at, len);
-		console.shown += len;
+		taken = len ? give(console.ring + at, len) : 0;
+		shown += taken;
+		__atomic_store_n(&console.shown, shown, __ATOMIC_RELEASE);
 	}
 }
 
@@ -304,22 +327,57 @@ static bool lock(void)
 	return true;
 }
 
-void console_write(const char *text, size_t len)
+/* Also has console_show() called, unless that is under way. @locked: what lock() returned. */
+static void unlock(bool locked)
+{
+	void (*kick)(void) = console.kick;
+	bool wanted = kick && is_behind() && !console.kicked;
+
+	if (wanted)
+		__atomic_store_n(&console.kicked, true, __ATOMIC_RELAXED);
+	if (locked)
+		spin_unlock(&console.lock);
+	if (wanted)
+		kick();
+}
+
+uint64_t console_write(const char *text, size_t len)
 {
 	bool locked = lock();
+	uint64_t end = console.written + len;
 
 	while (len) {
 		size_t at = console.written % RING_SIZE;
 		size_t part = len < RING_SIZE - at ? len : RING_SIZE - at;
 
 		memcpy(console.ring + at, text, part);
-		console.written += part;
+		__atomic_store_n(&console.written, console.written + part, __ATOMIC_RELAXED);
 		text += part;
 		len -= part;
 		show_pending();
 	}
-	if (locked)
-		spin_unlock(&console.lock);
+	unlock(locked);
+	return end;
+}
+
+bool console_show(void)
+{
+	bool locked, more;
+
+	if (!__atomic_load_n(&console.kicked, __ATOMIC_RELAXED) && !is_behind())
+		return false;
+	locked = lock();
+	show_pending();
+	more = is_behind();
+	__atomic_store_n(&console.kicked, more, __ATOMIC_RELAXED); /* the caller knows */
+	unlock(locked);
+	return more;
+}
+
+bool console_has_shown(uint64_t place)
+{
+	return !console.output ||
+	       (int64_t)(__atomic_load_n(&console.shown, __ATOMIC_ACQUIRE) - place) >= 0;
 }
 
 void printk(const char *fmt, ...)
@@ -339,14 +397,23 @@ void printk(const char *fmt, ...)
 	console_write(message, (size_t)len);
 }
 
-void console_set_output(void (*write)(const char *text, size_t len))
+void console_set_output(size_t (*write)(const char *text, size_t len, bool wait))
 {
 	bool locked = lock();
 
 	console.output = write;
+	console.tail_len = console.erase_left = 0;
 	show_pending();
-	if (locked)
-		spin_unlock(&console.lock);
+	unlock(locked);
+}
+
+void console_set_kick(void (*kick)(void))
+{
+	bool locked = lock();
+
+	console.kick = kick;
+	show_pending();
+	unlock(locked);
 }
 
 /* Whether the last line that was shown is complete. Context: console lock held. */
@@ -361,16 +428,14 @@ void console_set_tail(const char *text, size_t len)
 
 	if (len > sizeof(console.tail))
 		len = sizeof(console.tail);
-	if (console.output && at_line_start()) {
+	if (console.output && at_line_start() && !is_behind()) {
 		if (len < console.tail_len || memcmp(text, console.tail, console.tail_len) != 0)
 			erase_tail();
-		if (len > console.tail_len)
-			console.output(text + console.tail_len, len - console.tail_len);
-		memcpy(console.tail, text, len);
-		console.tail_len = len;
+		if (!console.erase_left && len > console.tail_len)
+			console.tail_len += give(text + console.tail_len, len - console.tail_len);
+		memcpy(console.tail, text, console.tail_len);
 	}
-	if (locked)
-		spin_unlock(&console.lock);
+	unlock(locked);
 }
 
 void console_replay_begin(struct console_replay *replay)
@@ -379,33 +444,33 @@ void console_replay_begin(struct console_replay *replay)
 
 	replay->next = 0;
 	replay->end = console.written;
-	if (locked)
-		spin_unlock(&console.lock);
+	unlock(locked);
 }
 
 bool console_replay_step(struct console_replay *replay)
 {
 	bool locked = lock(), more;
 	uint64_t oldest = console.written > RING_SIZE ? console.written - RING_SIZE : 0;
+	bool ready = !is_behind() && erase_tail();
 
-	erase_tail();
 	if (replay->next < oldest)
 		replay->next = oldest;
-	while (replay->next < replay->end) {
-		const char *c = &console.ring[replay->next++ % RING_SIZE];
+	while (ready && replay->next < replay->end) {
+		const char *c = &console.ring[replay->next % RING_SIZE];
 
-		if (console.output)
-			console.output(c, 1);
+		if (console.output && give(c, 1) == 0)
+			break;
+		replay->next++;
 		if (*c == '\n')
 			break;
 	}
 	more = replay->next < replay->end;
-	if (locked)
-		spin_unlock(&console.lock);
+	unlock(locked);
 	return more;
 }
 
 void console_break_lock(void)
 {
+	console.kick = NULL;
 	__atomic_store_n(&console.lock_broken, true, __ATOMIC_RELAXED);
 }

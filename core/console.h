@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The hypervisor's messages: formatted, kept in a ring, written to the serial port or the screen.
+ *
+ * A serial port takes 87 us for a character. While guests run nobody waits for it: what it does not
+ * take stays in the ring, and console_show() hands it on.
  */
 #ifndef CORE_CONSOLE_H
 #define CORE_CONSOLE_H
@@ -24,15 +27,32 @@ int vformat(char *buf, size_t size, const char *fmt, va_list args)
 	__attribute__((format(printf, 3, 0)));
 int format(char *buf, size_t size, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* console_write - put text out as it is. Context: as printk(). */
-void console_write(const char *text, size_t len);
+/*
+ * console_write - put text out as it is
+ * Returns the place where it ends, for console_has_shown(). Context: as printk().
+ */
+uint64_t console_write(const char *text, size_t len);
 
 /*
  * console_set_output - name the device that text goes to from now on
- * @write: called with the console lock held; NULL for none. What was printed before any output was
- *	   known is kept in the ring (16 KiB, oldest dropped) and written out on the first call.
+ * @write: takes text, and returns how much of it: all, if it is to wait. Called with the console
+ *	   lock held; NULL for none. What was printed before any output was known is kept in the
+ *	   ring (16 KiB, oldest dropped) and written out on the first call.
  */
-void console_set_output(void (*write)(const char *text, size_t len));
+void console_set_output(size_t (*write)(const char *text, size_t len, bool wait));
+
+/*
+ * console_set_kick - from now on printing does not wait for the device
+ * @kick: sees that somebody calls console_show() soon; called in any context, no console lock held.
+ *	  NULL: wait again, at once for what was left.
+ */
+void console_set_kick(void (*kick)(void));
+
+/* console_show - hand on what the device takes now. Returns whether there is more. Context: any. */
+bool console_show(void);
+
+/* console_has_shown - has the device taken all up to a place? Context: any. */
+bool console_has_shown(uint64_t place);
 
 /*
  * console_set_tail - text that stands at the end of the output, without a newline
@@ -53,7 +73,10 @@ struct console_replay {
 void console_replay_begin(struct console_replay *replay);
 bool console_replay_step(struct console_replay *replay);
 
-/* console_break_lock - let panic() print although a holder of the console lock will not return. */
+/*
+ * console_break_lock - let panic() print although a holder of the console lock will not return
+ * From now on printing waits for the device.
+ */
 void console_break_lock(void);
 
 /* trace_error - a negative error number on its way up: says once where it was born. */

@@ -15,6 +15,7 @@
 #include "core/config.h"
 #include "core/console.h"
 #include "core/frames.h"
+#include "core/monitor.h"
 #include "core/sched.h"
 #include "core/store.h"
 #include "core/time.h"
@@ -144,5 +145,6 @@ static void init_on_own_stack(void)
 	       (unsigned long long)(time_ticks_to_ns(time_ticks() - handed_over) / NSEC_PER_USEC));
 	sched_start(); /* releases the other CPUs */
 	vms_boot_done();
+	monitor_start();
 	sched_run();
 }

@@ -5,6 +5,7 @@
  */
 #include "core/monitor.h"
 #include "arch/x86_64/cpu/serial.h"
+#include "arch/x86_64/cpu/smp.h"
 #include "core/console.h"
 #include "core/dev/uart.h"
 #include "core/errno.h"
@@ -13,7 +14,8 @@
 #include "core/vm/vm.h"
 
 #define POLL_IDLE_NS   (20 * NSEC_PER_MSEC)
-#define POLL_ACTIVE_NS NSEC_PER_MSEC	     /* a 16-byte FIFO fills in 1.4 ms at 115200 baud */
+#define POLL_ACTIVE_NS NSEC_PER_MSEC	     /* a 16-byte FIFO fills in 1.4 ms at 115200 baud, */
+#define SHOW_NS	       (700 * NSEC_PER_USEC) /* and empties in that time */
 #define ACTIVE_NS      (200 * NSEC_PER_MSEC) /* how long after the last byte it is active */
 #define INPUT_BUDGET   16		     /* bytes a poll */
 
@@ -42,6 +44,7 @@ static struct {
 	struct vm *evicting; /* NULL: none's pages are being dropped */
 	uint64_t evict_left, evicted;
 	uint64_t next_poll, active_until; /* TSC */
+	bool behind;			  /* the console was, when it was last shown */
 } monitor;				  /* MONITOR_CPU only */
 
 void monitor_show_log(void)
@@ -213,12 +216,52 @@ static void show_tail(void)
 	console_set_tail(text, sizeof(PROMPT) - 1 + monitor.len);
 }
 
+static void kick(void)
+{
+	smp_kick(MONITOR_CPU);
+}
+
+void monitor_start(void)
+{
+	console_set_kick(kick);
+}
+
+/* Let guests print on that wait until their lines are shown. */
+static void release_printers(void)
+{
+	for (struct vm *vm = vms; vm < vms + vm_count; vm++) {
+		if (!__atomic_load_n(&vm->uart.waiting, __ATOMIC_RELAXED))
+			continue;
+		spin_lock(&vm->lock);
+		if (vm_is_up(vm->status))
+			uart_go_on(vm);
+		spin_unlock(&vm->lock);
+	}
+}
+
+/* Returns when to call it again. */
+static uint64_t show(uint64_t now)
+{
+	bool was_behind = monitor.behind;
+
+	monitor.behind = console_show();
+	if (was_behind || monitor.behind)
+		release_printers();
+	return monitor.behind ? now + time_ns_to_ticks(SHOW_NS) : TIME_NEVER;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 uint64_t monitor_poll(uint64_t now)
 {
-	uint64_t interval = POLL_IDLE_NS;
+	uint64_t interval = POLL_IDLE_NS, show_at = show(now);
 
 	if (now < monitor.next_poll)
-		return monitor.next_poll;
+		return earlier(monitor.next_poll, show_at);
+	release_printers();
 	for (unsigned int i = 0; i < INPUT_BUDGET && !monitor.replaying; i++) {
 		int byte = serial_read();
 
@@ -238,5 +281,5 @@ uint64_t monitor_poll(uint64_t now)
 	if (monitor.replaying || monitor.evicting || now < monitor.active_until)
 		interval = POLL_ACTIVE_NS;
 	monitor.next_poll = now + time_ns_to_ticks(interval);
-	return monitor.next_poll;
+	return earlier(monitor.next_poll, show_at);
 }

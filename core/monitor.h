@@ -42,8 +42,12 @@ extern const unsigned int monitor_command_count;
  */
 bool monitor_evict(struct vm *vm, uint64_t pages);
 
+/* monitor_start - show from monitor_poll() what is printed. Context: boot CPU; sched_run() follows.
+ */
+void monitor_start(void);
+
 /*
- * monitor_poll - take what was typed, and show what it leads to
+ * monitor_poll - take what was typed, and show what it leads to, and what others have printed
  *
  * Bounded: at most a few characters, one command, one line of the log. Returns the TSC of the
  * moment when it wants to be called again. Context: MONITOR_CPU, no lock held, no vCPU entered.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The 16550A: transmits at once, so its transmitter is always empty; receives into a buffer
+ * The 16550A: transmits at once but for the end of a line; receives into a buffer
  *
  * What a guest prints ends on the terminal of whoever runs the hypervisor, so it is untrusted text
  * for a trusting device: escape sequences are taken out, and every other byte that is not printable
@@ -92,7 +92,7 @@ static void print_line(struct vm *vm)
 	len += uart->line_len;
 	text[len++] = '\n';
 	uart->line_len = 0;
-	console_write(text, len);
+	uart->line_end = console_write(text, len);
 }
 
 void uart_flush(struct vm *vm)
@@ -207,6 +207,26 @@ void uart_receive(struct vm *vm, uint8_t byte)
 	update_line(vm);
 }
 
+/* Look whether the transmitter is busy; if it is not any more, that is worth an interrupt. */
+static void update_transmitter(struct vm *vm)
+{
+	struct uart *uart = &vm->uart;
+	bool waiting = !console_has_shown(uart->line_end);
+
+	__atomic_store_n(&uart->waiting, waiting, __ATOMIC_RELAXED);
+	if (waiting)
+		return;
+	uart->ahead = 0;
+	uart->thr_empty_pending = true;
+	update_line(vm);
+}
+
+void uart_go_on(struct vm *vm)
+{
+	if (vm->uart.waiting)
+		update_transmitter(vm);
+}
+
 static void transmit(struct vm *vm, uint8_t byte)
 {
 	struct uart *uart = &vm->uart;
@@ -216,10 +236,9 @@ static void transmit(struct vm *vm, uint8_t byte)
 	update_line(vm);
 	if (uart->mcr & MCR_LOOP)
 		queue_input(uart, byte, uart->fcr & FCR_ENABLE ? UART_FIFO : 1);
-	else
+	else if (!uart->waiting || uart->ahead++ < UART_FIFO) /* else it is lost */
 		uart_print(vm, byte);
-	uart->thr_empty_pending = true;
-	update_line(vm);
+	update_transmitter(vm);
 }
 
 static uint8_t read_data(struct vm *vm)
@@ -249,8 +268,10 @@ static uint8_t read_iir(struct vm *vm)
 static uint8_t read_lsr(struct vm *vm)
 {
 	struct uart *uart = &vm->uart;
-	uint8_t value = LSR_THR_EMPTY | LSR_TRANS_EMPTY;
+	uint8_t value;
 
+	uart_go_on(vm);
+	value = uart->waiting ? 0 : LSR_THR_EMPTY | LSR_TRANS_EMPTY;
 	if (input_count(uart))
 		value |= LSR_DATA_READY;
 	if (uart->overrun) {
@@ -312,9 +333,9 @@ static void write_ier(struct vm *vm, uint8_t value)
 	uint8_t changed = uart->ier ^ value;
 
 	uart->ier = value & IER_MASK;
-	/* The transmitter is empty, so enabling its interrupt raises it. */
+	/* While the transmitter is empty, enabling its interrupt raises it. */
 	if (changed & IER_TRANSMIT)
-		uart->thr_empty_pending = value & IER_TRANSMIT;
+		uart->thr_empty_pending = value & IER_TRANSMIT && !uart->waiting;
 	update_line(vm);
 }
 

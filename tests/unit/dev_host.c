@@ -81,7 +81,12 @@ void vm_stop(struct vm *vm, enum vm_end end, const char *fmt, ...)
 	va_end(args);
 }
 
-void console_write(const char *text, size_t len)
+bool console_has_shown(uint64_t place)
+{
+	return place <= host.console_shown;
+}
+
+uint64_t console_write(const char *text, size_t len)
 {
 	size_t room = sizeof(host.console) - 1 - host.console_len;
 
@@ -91,6 +96,9 @@ void console_write(const char *text, size_t len)
 	host.console_len += len;
 	host.console[host.console_len] = '\0';
 	host.console_writes++;
+	if (!host.console_slow)
+		host.console_shown = host.console_len;
+	return host.console_len;
 }
 
 void printk(const char *fmt, ...)

@@ -21,6 +21,8 @@ struct host {
 	char console[8192];
 	size_t console_len;
 	unsigned int console_writes;
+	bool console_slow; /* what is written is not shown before a test sets console_shown */
+	size_t console_shown;
 	bool no_frames; /* frame_alloc() finds none */
 	bool direct;	/* virt->apic_direct() gives host_apic_page */
 	unsigned int indirects;

@@ -17,11 +17,24 @@
 static char shown[4 * RING_SIZE];
 static size_t shown_len;
 
-static void record(const char *text, size_t len)
+static size_t room; /* what the device takes without being waited for */
+static unsigned int kicks;
+
+static size_t record(const char *text, size_t len, bool wait)
 {
+	if (!wait && len > room)
+		len = room;
 	assert_true(shown_len + len <= sizeof(shown));
 	memcpy(shown + shown_len, text, len);
 	shown_len += len;
+	if (!wait)
+		room -= len;
+	return len;
+}
+
+static void kick(void)
+{
+	kicks++;
 }
 
 /* Formats by both and compares text and length. The buffer's end is watched by the sanitizer. */
@@ -254,13 +267,111 @@ static void test_replay(void **state)
 	assert_int_equal(shown_len, 0);
 }
 
+/* Gives the device room for @bytes more, and says whether something is left then. */
+static bool show(size_t bytes)
+{
+	room = bytes;
+	return console_show();
+}
+
+static void test_a_slow_device_is_not_waited_for(void **state)
+{
+	uint64_t first, second;
+
+	(void)state;
+	console_set_kick(kick);
+	shown_len = room = 0;
+	kicks = 0;
+	first = console_write("abc\n", 4);
+	second = console_write("def\n", 4);
+	assert_int_equal(shown_len, 0);
+	assert_int_equal(kicks, 1);
+	assert_false(console_has_shown(first));
+	assert_true(show(3));
+	assert_false(console_has_shown(first));
+	assert_true(show(2));
+	assert_true(console_has_shown(first));
+	assert_false(console_has_shown(second));
+	assert_false(show(100));
+	assert_true(console_has_shown(second));
+	assert_memory_equal(shown, "abc\ndef\n", 8);
+	assert_false(console_show());
+	assert_int_equal(kicks, 1);
+	console_write("ghi\n", 4); /* it has room */
+	assert_int_equal(kicks, 1);
+	room = 0;
+	console_write("jkl\n", 4);
+	assert_int_equal(kicks, 2);
+	console_set_kick(NULL); /* and now it waits */
+	assert_memory_equal(shown, "abc\ndef\nghi\njkl\n", 16);
+}
+
+/* What is too much for the ring is lost, from the oldest on, and nobody waits for it. */
+static void test_a_slow_device_loses_what_the_ring_does_not_hold(void **state)
+{
+	uint64_t first;
+
+	(void)state;
+	console_set_kick(kick);
+	shown_len = room = 0;
+	first = console_write("lost\n", 5);
+	for (int i = 0; i < RING_SIZE / 8; i++)
+		printk("%07d\n", i);
+	assert_true(show(8));
+	assert_true(console_has_shown(first));
+	assert_memory_equal(shown, "0000000\n", 8);
+	console_set_kick(NULL);
+	assert_int_equal(shown_len, RING_SIZE);
+}
+
+static void test_tail_and_replay_on_a_slow_device(void **state)
+{
+	struct console_replay replay;
+
+	(void)state;
+	console_set_kick(kick);
+	shown_len = 0;
+	room = 2;
+	console_set_tail("prompt", 6);
+	room = 100;
+	console_set_tail("prompt", 6); /* the rest of it */
+	assert_int_equal(shown_len, 6);
+	shown_len = 0;
+	room = 3;
+	printk("line\n"); /* comes behind all of what takes the tail back */
+	console_set_tail("prompt", 6);
+	assert_int_equal(shown_len, 3);
+	assert_true(show(2));
+	console_set_tail("prompt", 6);
+	assert_false(show(100));
+	assert_int_equal(shown_len, 9);
+	assert_memory_equal(shown, "\r\033[Kline\n", 9);
+
+	console_replay_begin(&replay);
+	replay.next = replay.end - 5;
+	shown_len = 0;
+	room = 2;
+	assert_true(console_replay_step(&replay));
+	printk("x\n"); /* goes first */
+	room = 0;
+	assert_true(console_replay_step(&replay));
+	assert_false(show(2));
+	room = 3;
+	assert_false(console_replay_step(&replay));
+	assert_int_equal(shown_len, 7);
+	assert_memory_equal(shown, "lix\nne\n", 7);
+	console_set_kick(NULL);
+}
+
 static void test_broken_lock(void **state)
 {
 	(void)state;
-	shown_len = 0;
+	console_set_kick(kick);
+	shown_len = room = 0;
+	printk("what went before\n");
 	console_break_lock();
-	printk("last words\n");
-	assert_memory_equal(shown, "last words\n", 11);
+	printk("last words\n"); /* nobody will call console_show() */
+	assert_memory_equal(shown, "what went before\nlast words\n", 28);
 }
 
 int main(void)
@@ -279,6 +390,9 @@ int main(void)
 		cmocka_unit_test(test_huge_width),
 		cmocka_unit_test(test_tail),
 		cmocka_unit_test(test_replay),
+		cmocka_unit_test(test_a_slow_device_is_not_waited_for),
+		cmocka_unit_test(test_a_slow_device_loses_what_the_ring_does_not_hold),
+		cmocka_unit_test(test_tail_and_replay_on_a_slow_device),
 		cmocka_unit_test(test_broken_lock), /* last: the lock stays broken */
 	};
 

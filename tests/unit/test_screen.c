@@ -40,7 +40,7 @@ static void begin(enum boot_screen kind, uint32_t width, uint32_t height, uint8_
 
 static void write_text(const char *text)
 {
-	screen_write(text, strlen(text));
+	assert_int_equal(screen_write(text, strlen(text), false), strlen(text));
 }
 
 /* The character in a text cell. */

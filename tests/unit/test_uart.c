@@ -288,6 +288,55 @@ static void test_lines(void **state)
 	assert_int_equal(host.console_writes, 3);
 }
 
+/* Behind a line the transmitter is busy until that is shown. */
+static void test_lines_are_waited_for(void **state)
+{
+	(void)state;
+	host.console_slow = true;
+	print("hell");
+	assert_int_equal(in(LSR), 0x60);
+	print("o\n");
+	assert_int_equal(in(LSR), 0);
+	uart_go_on(&host_vm);
+	assert_int_equal(in(LSR), 0);
+	host.console_shown = host.console_len;
+	assert_int_equal(in(LSR), 0x60); /* who polls need not wait for uart_go_on() */
+
+	out(MCR, MCR_OUT2);
+	out(IER, 2);
+	assert_true(line);
+	print("x\n");
+	assert_false(line);
+	edges = 0;
+	out(IER, 0); /* switched on again while it is busy, the interrupt does not come either */
+	out(IER, 2);
+	assert_int_equal(edges, 0);
+	host.console_shown = host.console_len;
+	uart_go_on(&host_vm);
+	assert_int_equal(edges, 1);
+	uart_go_on(&host_vm); /* once */
+	assert_int_equal(in(IIR)&0x0f, 2);
+	uart_go_on(&host_vm);
+	assert_false(line);
+}
+
+/* Who writes without looking gets a FIFO's worth through, newlines or not. */
+static void test_what_a_busy_transmitter_does_not_hold_is_lost(void **state)
+{
+	(void)state;
+	host.console_slow = true;
+	print("\n");
+	for (unsigned int i = 0; i < 1000; i++)
+		print("\n");
+	assert_int_equal(host.console_writes, 1 + UART_FIFO);
+	host.console_shown = host.console_len;
+	print("\n");
+	assert_int_equal(host.console_writes, 1 + UART_FIFO); /* it has not looked yet */
+	assert_int_equal(in(LSR), 0x60);
+	print("\n");
+	assert_int_equal(host.console_writes, 2 + UART_FIFO);
+}
+
 static void test_flush_prints_a_prompt(void **state)
 {
 	(void)state;
@@ -423,6 +472,8 @@ int main(void)
 		cmocka_unit_test_setup(test_fifo_clear, setup),
 		cmocka_unit_test_setup(test_loopback_is_cut_off, setup),
 		cmocka_unit_test_setup(test_lines, setup),
+		cmocka_unit_test_setup(test_lines_are_waited_for, setup),
+		cmocka_unit_test_setup(test_what_a_busy_transmitter_does_not_hold_is_lost, setup),
 		cmocka_unit_test_setup(test_flush_prints_a_prompt, setup),
 		cmocka_unit_test_setup(test_long_lines_are_split, setup),
 		cmocka_unit_test_setup(test_longest_name, setup),

@@ -91,6 +91,7 @@ static void wait_for_the_end(void)
 void platform_power_off(void)
 {
 	cpu_irq_disable();
+	console_set_kick(NULL); /* all that was printed */
 	serial_drain();
 	if (acpi && acpi->has_s5 && acpi->hardware_reduced) {
 		write_register(&acpi->sleep_control, sleep_control_memory,
@@ -110,6 +111,7 @@ void platform_power_off(void)
 void platform_reset(void)
 {
 	cpu_irq_disable();
+	console_set_kick(NULL); /* all that was printed */
 	serial_drain();
 	if (acpi && acpi->reset.address) {
 		write_register(&acpi->reset, reset_memory, acpi->reset_value);

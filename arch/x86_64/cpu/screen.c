@@ -142,8 +142,9 @@ bool screen_init(const struct boot_framebuffer *fb, void *base)
 	return true;
 }
 
-void screen_write(const char *text, size_t len)
+size_t screen_write(const char *text, size_t len, bool wait)
 {
+	(void)wait;
 	for (size_t i = 0; i < len; i++) {
 		char c = text[i];
 
@@ -164,4 +165,5 @@ void screen_write(const char *text, size_t len)
 			put(c >= FONT_FIRST && c <= FONT_LAST ? c : UNKNOWN_CHAR);
 		}
 	}
+	return len;
 }

@@ -26,7 +26,10 @@ extern const uint8_t font_glyphs[FONT_LAST - FONT_FIRST + 1][FONT_HEIGHT];
  */
 bool screen_init(const struct boot_framebuffer *fb, void *base);
 
-/* screen_write - append text; what does not fit scrolls. Context: one at a time. */
-void screen_write(const char *text, size_t len);
+/*
+ * screen_write - append text; what does not fit scrolls
+ * @wait: is not looked at. Returns @len: all is taken. Context: one at a time.
+ */
+size_t screen_write(const char *text, size_t len, bool wait);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "arch/x86_64/cpu/serial.h"
 #include "arch/x86_64/cpu/cpu.h"
+#include "core/time.h"
 
 #define UART_BASE 0x3f8
 
@@ -29,6 +30,7 @@ enum {
 #define STATUS_TX_IDLE	  0x40 /* and the shift register behind it */
 #define DIVISOR_115200	  1
 #define SPIN_MAX	  200000u /* polls; a character takes 87 us, a poll about 1 us */
+#define STUCK_NS	  (200 * NSEC_PER_MSEC)
 
 static bool present;
 static unsigned int burst = 1; /* characters that fit when the transmitter is empty */
@@ -56,13 +58,23 @@ bool serial_init(void)
 	return true;
 }
 
+static uint64_t last_ready; /* TSC when the port was last seen to be so */
+
+static bool has_status(uint8_t bit)
+{
+	if (!(port_read8(UART_LINE_STATUS) & bit))
+		return false;
+	last_ready = time_ticks();
+	return true;
+}
+
 /* A port that once did not get ready is asked once a character from then on, not waited for. */
 static bool wait_status(uint8_t bit)
 {
 	static bool stuck;
 
 	for (unsigned int spins = stuck ? 1 : SPIN_MAX; spins; spins--) {
-		if (port_read8(UART_LINE_STATUS) & bit) {
+		if (has_status(bit)) {
 			stuck = false;
 			return true;
 		}
@@ -71,27 +83,41 @@ static bool wait_status(uint8_t bit)
 	return false;
 }
 
+static bool is_stuck(void)
+{
+	/* Signed: it may have been another CPU, whose TSC is ahead. */
+	return (int64_t)(time_ticks() - last_ready) > (int64_t)time_ns_to_ticks(STUCK_NS);
+}
+
 /* Sends one byte. @room: bytes that the transmitter still takes without being asked. */
 static void send(char c, unsigned int *room)
 {
-	if (*room == 0) {
-		if (!wait_status(STATUS_TX_EMPTY))
-			return;
-		*room = burst;
-	}
+	if (*room == 0)
+		return; /* stuck: it is lost */
 	port_write8(UART_DATA, (uint8_t)c);
 	--*room;
 }
 
-void serial_write(const char *text, size_t len)
+size_t serial_write(const char *text, size_t len, bool wait)
 {
+	static bool returned; /* the carriage return of the next newline is sent */
 	unsigned int room = 0;
+	size_t i = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '\n')
-			send('\r', &room);
-		send(text[i], &room);
+	while (i < len) {
+		bool newline = text[i] == '\n' && !returned;
+
+		if (room == 0) {
+			if (wait ? wait_status(STATUS_TX_EMPTY) : has_status(STATUS_TX_EMPTY))
+				room = burst;
+			else if (!wait && !is_stuck())
+				break;
+		}
+		send(newline ? '\r' : text[i], &room);
+		returned = newline;
+		i += !newline;
 	}
+	return i;
 }
 
 int serial_read(void)

@@ -11,9 +11,12 @@ bool serial_init(void);
 
 /*
  * serial_write - send text, a carriage return before each newline
- * Waits for the port, but not for ever: what a stuck port does not take is lost.
+ * @wait: for the port, but not for ever. Without, the port takes what its FIFO holds, if that is
+ *	  empty. A port that stays full for 200 ms is stuck, and what it does not take is lost.
+ *
+ * Returns how much was taken. Context: one CPU at a time; time_ns_to_ticks() works if not @wait.
  */
-void serial_write(const char *text, size_t len);
+size_t serial_write(const char *text, size_t len, bool wait);
 
 /* serial_read - the next byte that has arrived, or -1. Does not wait. Context: one CPU at a time.
  */
