@@ -29,6 +29,19 @@ void *tmem_client_frame_alloc(struct tmem_client *client, enum tmem_frame_use us
 	return frame;
 }
 
+void *tmem_client_frame_lend(struct tmem_client *client, const void *near)
+{
+	void *frame;
+
+	if (client->charged >= client->cap && client->charged - client->cap >= TMEM_LENT_MAX)
+		return NULL;
+	frame = client->charged < client->reserve ? tmem_frame_alloc(TMEM_FRAME_PAGE, true)
+						  : tmem_frame_at_hand(near);
+	if (frame)
+		charge_set(client, client->charged + 1);
+	return frame;
+}
+
 void tmem_client_frame_free(struct tmem_client *client, void *frame)
 {
 	charge_set(client, client->charged - 1);

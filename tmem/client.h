@@ -146,6 +146,21 @@ _Static_assert(sizeof(struct tmem_client) <= TMEM_PAGE_SIZE, "a client fits a fr
  */
 void *tmem_client_frame_alloc(struct tmem_client *client, enum tmem_frame_use use);
 
+/* Frames that a client may have above its cap, since pages of its were moved. */
+#define TMEM_LENT_MAX (2 * TMEM_FRAMES_PER_BLOCK)
+
+/*
+ * tmem_client_frame_lend - take a frame for data of a page that is moved to it, and charge it
+ * @near: where the data is now: of the node of that frame, if it can be
+ *
+ * Of what is free at hand, and at the cap as well: what the data is in goes when all that has to
+ * leave it has been moved, or, where others share it, with the last of them. A client that is above
+ * its cap is lent no more than TMEM_LENT_MAX frames, and gets none for other purposes.
+ *
+ * Returns the frame, of any content, or NULL. Context: client lock held.
+ */
+void *tmem_client_frame_lend(struct tmem_client *client, const void *near);
+
 /* Give such a frame back. Context: client lock held. */
 void tmem_client_frame_free(struct tmem_client *client, void *frame);
 

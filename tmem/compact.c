@@ -37,74 +37,6 @@ static struct {
 
 /* ---- a page ---------------------------------------------------------------------------------- */
 
-/* Move a blob with what room or frame its client has. Context: client lock held. */
-static bool blob_move(struct tmem_client *client, struct tmem_page *page, void **spare)
-{
-	void *freed = NULL;
-	bool done = tmem_compress_move(client, page, tmem_cell_number(page), NULL, &freed) ||
-		    tmem_compress_move(client, page, tmem_cell_number(page), spare, &freed);
-
-	if (freed)
-		tmem_client_frame_free(client, freed);
-	return done;
-}
-
-/* @frame: charged, or NULL */
-static bool blob_move_with(struct tmem_client *client, struct tmem_page *page, void *frame)
-{
-	bool done;
-
-	tmem_lock_acquire(&client->lock);
-	done = blob_move(client, page, &frame);
-	if (frame)
-		tmem_client_frame_free(client, frame);
-	tmem_lock_release(&client->lock);
-	return done;
-}
-
-/* Pages whose frame is all theirs, for a frame that nobody is charged for. */
-static bool raw_move(struct tmem_page *page)
-{
-	const void *at = tmem_content_raw(page); /* or an equal page has come */
-	void *frame = at ? tmem_frame_at_hand(at) : NULL, *from;
-
-	if (!frame)
-		return false;
-	from = tmem_content_exchange(page, frame);
-	tmem_frame_free(from ? from : frame, false);
-	return from;
-}
-
-/* Other pages share the frame. An ephemeral one must not be evicted for its own sake. */
-static bool shared_move(struct tmem_page *page)
-{
-	bool done;
-
-	tmem_page_hold(page);
-	done = tmem_content_part(page);
-	tmem_page_unhold(page);
-	return done;
-}
-
-/* Make room for a persistent page, as a put does, and move it there. */
-static bool page_insist(struct tmem_shard *shard, struct tmem_page *page)
-{
-	struct tmem_client *client = shard->pool->client;
-	void *frame = tmem_frame_reserve(client, TMEM_FRAME_PAGE, shard), *from = NULL;
-
-	if (!frame)
-		return false;
-	/* Making room may have compressed it, and that may be elsewhere. */
-	if (tmem_content_blob(page))
-		return blob_move_with(client, page, frame);
-	if (tmem_content_raw(page))
-		from = tmem_content_exchange(page, frame);
-	tmem_lock_acquire(&client->lock);
-	tmem_client_frame_free(client, from ? from : frame);
-	tmem_lock_release(&client->lock);
-	return from;
-}
-
 /* What a step may still do. */
 struct budget {
 	unsigned int looks, moves;
@@ -115,22 +47,66 @@ static void spend(unsigned int *left, unsigned int n)
 	*left -= n < *left ? n : *left;
 }
 
-static bool page_move(struct tmem_shard *shard, struct tmem_page *page, struct budget *budget)
+/*
+ * Move a blob. @spare: as tmem_grain_add()'s; a frame that is left there is given back.
+ * Context: client lock held.
+ */
+static bool blob_move(struct tmem_client *client, struct tmem_page *page, void **spare)
 {
-	spend(&budget->moves, 1);
-	if (tmem_content_blob(page)) {
-		if (blob_move_with(shard->pool->client, page, NULL))
-			return true;
-	} else if (!tmem_content_raw(page)) {
-		spend(&budget->moves, INSISTS - 1);
-		return shared_move(page);
-	} else if (raw_move(page)) {
+	void *freed = NULL;
+	bool done = tmem_compress_move(client, page, tmem_cell_number(page), spare, &freed);
+
+	if (freed)
+		tmem_client_frame_free(client, freed);
+	if (spare && *spare)
+		tmem_client_frame_free(client, *spare);
+	return done;
+}
+
+/*
+ * Move a page for which no memory has to be found: a blob, into the room that others leave.
+ * @frame: else set to a frame that the client is lent, or to NULL
+ */
+static bool page_fit(struct tmem_client *client, struct tmem_page *page, void **frame)
+{
+	bool done;
+
+	tmem_lock_acquire(&client->lock);
+	done = tmem_content_blob(page) && blob_move(client, page, NULL);
+	*frame = done ? NULL : tmem_client_frame_lend(client, tmem_content_at(page));
+	tmem_lock_release(&client->lock);
+	return done;
+}
+
+/* Move a page with a frame that is charged to its client. */
+static bool page_move_to(struct tmem_client *client, struct tmem_page *page, void *frame)
+{
+	bool done;
+
+	if (!tmem_content_blob(page)) {
+		tmem_content_move(page, frame);
 		return true;
 	}
-	if (!shard->pool->persistent)
-		return false;
-	spend(&budget->moves, INSISTS - 1);
-	return page_insist(shard, page);
+	tmem_lock_acquire(&client->lock);
+	done = blob_move(client, page, &frame);
+	tmem_lock_release(&client->lock);
+	return done;
+}
+
+static bool page_move(struct tmem_shard *shard, struct tmem_page *page, struct budget *budget)
+{
+	struct tmem_client *client = shard->pool->client;
+	void *frame;
+
+	spend(&budget->moves, 1);
+	if (page_fit(client, page, &frame))
+		return true;
+	if (!frame && shard->pool->persistent) {
+		/* Room is made for it as by a put. That may compress it. */
+		spend(&budget->moves, INSISTS - 1);
+		frame = tmem_frame_reserve(client, TMEM_FRAME_PAGE, shard);
+	}
+	return frame && page_move_to(client, page, frame);
 }
 
 /* Context of this and the next three: the lane's lock held. */

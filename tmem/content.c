@@ -399,36 +399,37 @@ bool tmem_content_is_sealed(const struct tmem_page *page)
 	return frame ? tmem_frame_is_sealed(frame) : blob && tmem_grain_is_sealed(blob);
 }
 
-void *tmem_content_exchange(struct tmem_page *page, void *frame)
+const void *tmem_content_at(const struct tmem_page *page)
 {
-	struct tmem_client *client = tmem_page_shard(page)->pool->client;
-	uint64_t content = page->content;
-	void *from = content_claim(client, content);
+	const void *frame = frame_of(page->content);
 
-	if (!from)
-		return NULL;
-	tmem_store.host.page_get(frame, from);
-	page->content = (uintptr_t)frame;
-	if (is_listed(content) && tmem_dedup_list(client, mark_of(content), frame))
-		page->content = listed(frame, mark_of(content));
-	return from;
+	return frame ? frame : (const void *)(uintptr_t)blob_of(page->content);
 }
 
-bool tmem_content_part(struct tmem_page *page)
+/* To where an equal page's is already, or where the next one will find it. */
+static void listed_move(struct tmem_shard *shard, struct tmem_page *page, void *frame)
 {
-	struct tmem_shard *shard = tmem_page_shard(page);
 	struct tmem_staged staged = {.frame = tmem_scratch_take(), .mark = mark_of(page->content)};
-	bool done;
 
 	tmem_store.host.page_get(staged.frame, frame_of(page->content));
 	staged.src = staged.frame;
 	staged.content = (uintptr_t)staged.frame;
-	done = staged_admit(shard, &staged, NULL);
-	if (done) {
-		/* To find a frame, what the page is kept in may have been changed. */
-		content_drop(shard->pool->client, page->content);
-		page->content = staged.content;
-	}
+	(void)staged_admit(shard, &staged, frame); /* there is room */
+	content_drop(shard->pool->client, page->content);
+	page->content = staged.content;
 	tmem_content_unstage(&staged);
-	return done;
+}
+
+void tmem_content_move(struct tmem_page *page, void *frame)
+{
+	struct tmem_shard *shard = tmem_page_shard(page);
+	void *from = frame_of(page->content);
+
+	if (is_listed(page->content)) {
+		listed_move(shard, page, frame);
+		return;
+	}
+	tmem_store.host.page_get(frame, from);
+	page->content = (uintptr_t)frame;
+	frame_free(shard->pool->client, from);
 }

@@ -99,21 +99,16 @@ void tmem_content_release(struct tmem_page *page, struct tmem_remains *remains);
 /* Whether any of a page's data is in a block that is to be emptied: tmem/compact.h. */
 bool tmem_content_is_sealed(const struct tmem_page *page);
 
-/*
- * tmem_content_exchange - copy the data of tmem_content_raw()'s page to another frame
- * @frame: of any content; the page's then, for the same charge
- *
- * Returns the frame that the page had, or NULL: an equal page has come, and nothing has changed.
- */
-void *tmem_content_exchange(struct tmem_page *page, void *frame);
+/* Where a page's data is: an address in the first frame that has some of it. */
+const void *tmem_content_at(const struct tmem_page *page);
 
 /*
- * tmem_content_part - take a page away from those that it shares its frame with
- *
- * Its data goes where that of an equal page is already, or where the next one will find it. Returns
- * whether there was memory for it. As to the order and other pages: see tmem_content_write().
+ * tmem_content_move - move a page's data out of its frame, and away from those that share it
+ * @page:  not one that is a blob or filled
+ * @frame: of any content, charged: the page's then, or given back, where an equal page has a frame
+ *	   already that may be shared
  */
-bool tmem_content_part(struct tmem_page *page);
+void tmem_content_move(struct tmem_page *page, void *frame);
 
 /* Bring near what tmem_content_read() will need first. */
 void tmem_content_expect(const struct tmem_page *page);

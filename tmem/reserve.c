@@ -34,10 +34,21 @@ struct effort {
 /* How often eviction goes round the lanes while other CPUs have those locked that have pages. */
 #define EVICT_ROUNDS 256u
 
+static uint64_t charged_of(const struct tmem_client *client)
+{
+	return __atomic_load_n(&client->charged, __ATOMIC_RELAXED);
+}
+
 /* Whether the client may not take another frame; a hint without its lock. */
 static bool at_cap(const struct tmem_client *client)
 {
-	return __atomic_load_n(&client->charged, __ATOMIC_RELAXED) >= client->cap;
+	return charged_of(client) >= client->cap;
+}
+
+/* Whether it is above its cap, because pages of its were moved. A hint likewise. */
+static bool above_cap(const struct tmem_client *client)
+{
+	return charged_of(client) > client->cap;
 }
 
 /*
@@ -317,7 +328,7 @@ void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
 			 struct tmem_shard *held)
 {
 	struct effort effort = {.compress = COMPRESS_TRIES, .squeeze = SQUEEZE_TRIES};
-	unsigned int tries;
+	unsigned int tries, owed = above_cap(client);
 
 	for (tries = 0; tries < ALL_TRIES; tries++) {
 		void *frame = frame_alloc(client, use);
@@ -326,11 +337,14 @@ void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
 			return frame;
 		if (!page_reclaim(client, held, &effort, &frame))
 			return NULL;
-		if (frame && !tmem_frame_is_sealed(frame) &&
+		if (!frame)
+			continue;
+		/* What the client was lent it gives back one by one, at the first that it gets. */
+		if (owed == 0 && !tmem_frame_is_sealed(frame) &&
 		    (use == TMEM_FRAME_PAGE || tmem_frame_convert(frame)))
 			return frame;
-		if (frame)
-			frame_free(client, frame);
+		owed = 0;
+		frame_free(client, frame);
 	}
 	return NULL;
 }

@@ -13,6 +13,7 @@
 #include "tests/unit/dedup_calls.h"
 #include "tests/unit/model_calls.h"
 #include "tests/unit/model_host.h"
+#include "tmem/client.h"
 #include "tmem/frame.h"
 
 #define BLOCKS	  6u /* the host's */
@@ -193,6 +194,111 @@ static void test_compressed(void **state)
 	client_destroy(guest);
 }
 
+/*
+ * Deal @kept persistent pages of a guest out among others of all blocks, which go. @content: of
+ * page n. The guest's cap is what it has, then, and all of it is persistent.
+ */
+static void scatter(struct tmem_client *guest, uint64_t kept, uint64_t (*content)(uint64_t n))
+{
+	struct tmem_client *other = dedup_guest_create(UINT64_MAX, 0, TMEM_DEDUP_OFF);
+	uint64_t i;
+
+	model_host.limit = BLOCKS;
+	for (i = 0; i < PAGES; i++) {
+		if (i < kept)
+			assert_int_equal(dedup_put_as(guest, KEPT, i, content(i)), 0);
+		(void)dedup_put_as(other, KEPT, i, i);
+	}
+	client_destroy(other);
+	guest->cap = guest->charged;
+}
+
+/* Fail unless all blocks come but for one, and all pages are there, for @more frames at most. */
+static void scattered_check(struct tmem_client *guest, uint64_t kept,
+			    uint64_t (*content)(uint64_t n), uint64_t more)
+{
+	uint64_t blocks = model_host.live, i;
+
+	assert_true(blocks > 2);
+	assert_int_equal(relinquish(BLOCKS), blocks - 1);
+	accounts_check();
+	dedup_accounts_check(&guest, 1);
+	assert_true(guest->charged <= guest->cap + more);
+	for (i = 0; i < kept; i++)
+		dedup_expect_as(guest, KEPT, i, content(i));
+}
+
+#define CONTENTS (PAGES / 12)
+
+static uint64_t every_third(uint64_t n)
+{
+	return n % CONTENTS;
+}
+
+static uint64_t itself(uint64_t n)
+{
+	return n;
+}
+
+/*
+ * A guest at its cap is lent what it takes to move the pages that share memory. Those that find no
+ * place in its table share none afterwards.
+ */
+static void test_shared_at_cap(void **state)
+{
+	struct tmem_client *guest = dedup_guest_create(UINT64_MAX, 0, TMEM_DEDUP_ALONE);
+
+	(void)state;
+	scatter(guest, PAGES / 4, every_third);
+	scattered_check(guest, PAGES / 4, every_third, CONTENTS / 8);
+	client_destroy(guest);
+}
+
+/* Likewise one whose pages are compressed. */
+static void test_compressed_at_cap(void **state)
+{
+	static const uint64_t none[2];
+	const struct tmem_limits limits = {.cap = UINT64_MAX, .compress = true};
+	struct tmem_client *guest = tmem_client_create(&limits);
+
+	(void)state;
+	assert_int_equal(tmem_pool_create(guest, PERSISTENT, none), KEPT);
+	scatter(guest, PAGES / 4, itself);
+	while (tmem_idle_step(true))
+		;
+	assert_true(model_host.compressed > 0);
+	guest->cap = guest->charged;
+	scattered_check(guest, PAGES / 4, itself, 0);
+	client_destroy(guest);
+}
+
+/* What it was lent when that is given up it gives back, page by page that it puts. */
+static void test_lent(void **state)
+{
+	struct tmem_client *guest = dedup_guest_create(UINT64_MAX, 0, TMEM_DEDUP_ALONE);
+	uint64_t i, lent;
+
+	(void)state;
+	scatter(guest, PAGES / 4, every_third);
+	guest->cap = UINT64_MAX;
+	for (i = 0; i < 200; i++)
+		assert_int_equal(dedup_put_as(guest, CACHE, i, PAGES + i), 0);
+	guest->cap = guest->charged;
+	for (i = 0; i < STEPS_MAX && guest->charged < guest->cap + 20; i++)
+		assert_int_not_equal(tmem_relinquish(2), -TIDEPOOL_ENOMEM);
+	assert_int_equal(tmem_relinquish(0), 0);
+	lent = guest->charged - guest->cap;
+	assert_in_range(lent, 20, 40);
+	for (i = 0; i < lent; i++) {
+		assert_int_equal(dedup_put_as(guest, CACHE, PAGES + i, 2 * PAGES + i), 0);
+		assert_true(guest->charged <= guest->cap + lent - i);
+	}
+	assert_true(guest->charged <= guest->cap + 1);
+	for (i = 0; i < PAGES / 4; i++)
+		dedup_expect_as(guest, KEPT, i, every_third(i));
+	client_destroy(guest);
+}
+
 /* What is promised to a guest stays its own, also when it holds nothing yet. */
 static void test_reserve(void **state)
 {
@@ -262,10 +368,16 @@ static void test_forgotten(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STORE_TEST(test_full_of_all), STORE_TEST(test_full_of_persistent),
-		STORE_TEST(test_shared),      STORE_TEST(test_compressed),
-		STORE_TEST(test_reserve),     STORE_TEST(test_given_up),
+		STORE_TEST(test_full_of_all),
+		STORE_TEST(test_full_of_persistent),
+		STORE_TEST(test_shared),
+		STORE_TEST(test_compressed),
+		STORE_TEST(test_reserve),
+		STORE_TEST(test_given_up),
 		STORE_TEST(test_forgotten),
+		STORE_TEST(test_shared_at_cap),
+		STORE_TEST(test_compressed_at_cap),
+		STORE_TEST(test_lent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
