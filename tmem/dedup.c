@@ -3,6 +3,7 @@
 #include "tmem/dedup.h"
 #include "tmem/frame.h"
 #include "tmem/group.h"
+#include "tmem/hold.h"
 #include "tmem/store.h"
 
 /*
@@ -378,7 +379,7 @@ static void *candidate_take(struct tmem_client *owner, uint32_t mark, bool hold,
 			__builtin_prefetch((char *)frame + at);
 		if (!hold)
 			refer(place.shard, slot);
-		else if (!tmem_frame_hold(frame))
+		else if (!tmem_hold_take(frame))
 			frame = NULL;
 	}
 	place_unlock(&place);
@@ -393,7 +394,7 @@ void *tmem_dedup_candidate(struct tmem_client *owner, uint32_t mark, unsigned in
 /* It is not charged to whoever held it: the frame becomes free with the last. */
 void tmem_dedup_forget(void *frame)
 {
-	if (tmem_frame_unhold(frame))
+	if (tmem_hold_drop(frame))
 		tmem_frame_free(frame, false);
 }
 
@@ -487,7 +488,7 @@ static bool is_alone(struct tmem_client *client, uint32_t mark, const void *fram
 		return false;
 	slot = slot_find(&place, frame);
 	/* Nobody can come to hold it now: who does not, has only this table to find it in. */
-	alone = slot_refs(*slot) == 1 && !tmem_frame_is_held(frame);
+	alone = slot_refs(*slot) == 1 && !tmem_hold_is_shared(frame);
 	if (alone && claims)
 		unlist(place.shard, slot);
 	place_unlock(&place);
@@ -523,7 +524,7 @@ enum tmem_dedup_left tmem_dedup_drop(struct tmem_client *client, uint32_t mark, 
 	place_unlock(&place);
 	if (!last)
 		return TMEM_DEDUP_USED;
-	return tmem_frame_unhold(frame) ? TMEM_DEDUP_FREE : TMEM_DEDUP_HELD;
+	return tmem_hold_drop(frame) ? TMEM_DEDUP_FREE : TMEM_DEDUP_HELD;
 }
 
 /* ---- clients --------------------------------------------------------------------------------- */

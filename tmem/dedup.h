@@ -9,7 +9,7 @@
  *
  * Clients of one group look into each other's tables, and then hold the same frame: each has it in
  * its own table and is charged for it, as if it had a frame of its own; the frame counts its
- * holders (tmem/frame.h) and goes with the last. So nobody's charge depends on what others do,
+ * holders (tmem/hold.h) and goes with the last. So nobody's charge depends on what others do,
  * and clients may go in any order. A client with a reserve is in no group: when it gives up a frame
  * that others hold, none becomes free that could be set aside for it again.
  *

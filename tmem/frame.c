@@ -10,19 +10,22 @@
 #define FRAMES	     (TMEM_BLOCK_SIZE / TMEM_PAGE_SIZE) /* the header's frame included */
 #define WORD_BITS    64u
 #define BITMAP_WORDS (FRAMES / WORD_BITS)
-#define SEAL_LOOKS   64u /* at blocks, for the emptiest */
+#define SEAL_LOOKS   64u  /* at blocks, for the emptiest */
+#define KEPT_BLOCKS  16u  /* for each so many blocks, so many */
+#define KEPT_FRAMES  128u /* frames, free in a block of metadata, are kept for more of that */
 
 /* The first frame of a block. */
 struct block {
 	struct tmem_link link;	 /* into partial, empty or sealed; in none when nothing is free */
 	struct tmem_link all;	 /* into frames.all */
 	bool sealed;		 /* no frame is taken from it; also read without the lock */
+	bool mixed;		 /* it had pages when it got metadata; likewise */
 	uint8_t node;		 /* constant */
 	enum tmem_frame_use use; /* what its frames are taken for */
 	uint32_t free;		 /* set bits of the map */
 	uint32_t number;	 /* tmem/number.h; 0: none yet */
 	uint64_t map[BITMAP_WORDS]; /* bit n: frame n is free; bit 0 is never set */
-	uint8_t holds[FRAMES];	    /* clients that hold the frame, beside the first; atomic */
+	uint8_t holds[FRAMES];	    /* tmem/hold.h */
 };
 
 _Static_assert(sizeof(struct block) <= TMEM_PAGE_SIZE, "a block's header fills its first frame");
@@ -43,6 +46,7 @@ static struct {
 	struct tmem_list all;	 /* these, and those with nothing free */
 	struct tmem_link *hand;	 /* the block in all that is looked at next */
 	uint64_t nr_sealed;	 /* also read without the lock */
+	uint64_t nr_mixed;	 /* likewise */
 	uint64_t nr_empty;
 	uint64_t nr_blocks;
 	uint64_t nr_free;     /* never less than promised */
@@ -50,7 +54,6 @@ static struct {
 	uint64_t nr_kept;     /* free frames, of its node, beside which a block may go back */
 	bool surplus;	      /* a block can go back; also read without the lock, as a hint */
 	char *base;	      /* the block that frames are numbered from: the first one */
-	uint64_t nr_holds;    /* atomic; see tmem_frame_hold() */
 } frames;
 
 /* Number a fresh block's frames. Context: the block is the caller's alone. */
@@ -64,6 +67,7 @@ static void block_init(struct block *block)
 	block->free = TMEM_FRAMES_PER_BLOCK;
 	block->number = 0;
 	block->sealed = false;
+	block->mixed = false;
 	block->node = frames.nr_nodes > 1 ? (uint8_t)tmem_store.host.node_of(block) : 0;
 	__builtin_memset(block->holds, 0, sizeof(block->holds));
 }
@@ -207,7 +211,43 @@ struct request {
 	enum tmem_frame_use use;
 	bool promised;
 	unsigned int home; /* the node that is preferred */
+	bool moves;	   /* for a page that leaves a sealed block */
 };
+
+/*
+ * Whether a page's frame may not come from this block: it has metadata, and what is free there will
+ * have more of that. Otherwise it would take the frame of a page here and of a page there once the
+ * store is full, and each keeps its block from being handed back. A small store has no frame to
+ * spare for that, and few blocks that could be kept.
+ */
+static bool is_kept(const struct request *want, const struct block *block)
+{
+	return want->use == TMEM_FRAME_PAGE && block->use == TMEM_FRAME_METADATA &&
+	       !want->promised && !want->moves &&
+	       block->free <= frames.nr_blocks / KEPT_BLOCKS * KEPT_FRAMES;
+}
+
+static void mixed_set(struct block *block, bool mixed)
+{
+	uint64_t count = frames.nr_mixed + mixed - block->mixed;
+
+	__atomic_store_n(&frames.nr_mixed, count, __ATOMIC_RELAXED);
+	__atomic_store_n(&block->mixed, mixed, __ATOMIC_RELAXED);
+}
+
+/* Have a block with a free frame for metadata. Returns whether it can be. */
+static bool block_enlist(struct node *node, struct block *block)
+{
+	if (!tmem_number_take(&block->number, block))
+		return false;
+	if (block->use == TMEM_FRAME_METADATA)
+		return true;
+	block->use = TMEM_FRAME_METADATA;
+	mixed_set(block, true);
+	tmem_list_remove(&block->link);
+	tmem_list_push(&node->partial[TMEM_FRAME_METADATA], &block->link);
+	return true;
+}
 
 /* Take a frame from a node's blocks of a use, or NULL. Context: frames.lock held. */
 static void *frame_take(const struct request *want, unsigned int n, enum tmem_frame_use from)
@@ -219,8 +259,8 @@ static void *frame_take(const struct request *want, unsigned int n, enum tmem_fr
 	if (!want->promised && frames.nr_free <= frames.nr_promised)
 		return NULL;
 	block = block_find(node, from);
-	if (!block ||
-	    (want->use == TMEM_FRAME_METADATA && !tmem_number_take(&block->number, block)))
+	if (!block || is_kept(want, block) ||
+	    (want->use == TMEM_FRAME_METADATA && !block_enlist(node, block)))
 		return NULL;
 	while (!block->map[word])
 		word++;
@@ -264,7 +304,7 @@ static void *frame_take_locked(const struct request *want, bool other)
 
 void *tmem_frame_alloc(enum tmem_frame_use use, bool promised)
 {
-	const struct request want = {use, promised, home()};
+	const struct request want = {.use = use, .promised = promised, .home = home()};
 	void *frame;
 
 	tmem_lock_acquire(&frames.lock);
@@ -307,43 +347,9 @@ void *tmem_frame_at(uint32_t number)
 	return frames.base + (int64_t)(int32_t)number * TMEM_PAGE_SIZE;
 }
 
-bool tmem_frame_hold(void *frame)
+uint8_t *tmem_frame_counter(const void *frame)
 {
-	uint8_t *holds = &block_of(frame)->holds[number_of(frame)];
-	uint8_t count = __atomic_load_n(holds, __ATOMIC_RELAXED);
-
-	do {
-		if (count == UINT8_MAX)
-			return false;
-	} while (!__atomic_compare_exchange_n(holds, &count, count + 1, false, __ATOMIC_RELAXED,
-					      __ATOMIC_RELAXED));
-	__atomic_fetch_add(&frames.nr_holds, 1, __ATOMIC_RELAXED);
-	return true;
-}
-
-bool tmem_frame_is_held(const void *frame)
-{
-	return __atomic_load_n(&block_of(frame)->holds[number_of(frame)], __ATOMIC_ACQUIRE) > 0;
-}
-
-/* Who lets go has done with the frame before the last takes it: release, acquire. */
-bool tmem_frame_unhold(void *frame)
-{
-	uint8_t *holds = &block_of(frame)->holds[number_of(frame)];
-	uint8_t count = __atomic_load_n(holds, __ATOMIC_ACQUIRE);
-
-	do {
-		if (count == 0)
-			return true;
-	} while (!__atomic_compare_exchange_n(holds, &count, count - 1, false, __ATOMIC_ACQ_REL,
-					      __ATOMIC_ACQUIRE));
-	__atomic_fetch_sub(&frames.nr_holds, 1, __ATOMIC_RELAXED);
-	return false;
-}
-
-uint64_t tmem_frame_holds(void)
-{
-	return __atomic_load_n(&frames.nr_holds, __ATOMIC_RELAXED);
+	return &block_of(frame)->holds[number_of(frame)];
 }
 
 /* ---- emptying blocks ------------------------------------------------------------------------- */
@@ -374,14 +380,12 @@ static void unseal(struct block *block)
 
 /*
  * Whether a block may be emptied: what is promised does not need its free frames, and there is no
- * metadata in it, which cannot move. Whoever has a number has had some.
+ * metadata in it, which cannot move.
  */
 static bool may_seal(const struct block *block)
 {
-	if (block->sealed || frames.nr_free - block->free < frames.nr_promised)
-		return false;
-	return block->free == TMEM_FRAMES_PER_BLOCK ||
-	       (block->use == TMEM_FRAME_PAGE && !block->number);
+	return !block->sealed && !block->number &&
+	       frames.nr_free - block->free >= frames.nr_promised;
 }
 
 /* The block with most frames free of those that are looked at this time, or NULL. */
@@ -458,9 +462,18 @@ bool tmem_frame_is_sealed(const void *frame)
 	       __atomic_load_n(&block_of(frame)->sealed, __ATOMIC_RELAXED);
 }
 
+bool tmem_frame_is_good(const void *frame)
+{
+	if (tmem_frame_is_sealed(frame))
+		return false;
+	return __atomic_load_n(&frames.nr_mixed, __ATOMIC_RELAXED) == 0 ||
+	       !__atomic_load_n(&block_of(frame)->mixed, __ATOMIC_RELAXED);
+}
+
 void *tmem_frame_at_hand(const void *near)
 {
-	const struct request want = {TMEM_FRAME_PAGE, false, block_of(near)->node};
+	const struct request want = {
+		.use = TMEM_FRAME_PAGE, .home = block_of(near)->node, .moves = true};
 
 	return frame_take_locked(&want, true);
 }
@@ -482,10 +495,13 @@ static void block_give(struct block *block, bool promise)
 	frames.nr_promised += promise;
 	if (block->free++ == 0)
 		tmem_list_push(&node->partial[block->use], &block->link);
-	if (block->free == TMEM_FRAMES_PER_BLOCK) {
-		tmem_list_remove(&block->link);
-		empty_push(block);
-	}
+	if (block->free < TMEM_FRAMES_PER_BLOCK)
+		return;
+	tmem_list_remove(&block->link);
+	tmem_number_give(block->number);
+	block->number = 0;
+	mixed_set(block, false);
+	empty_push(block);
 }
 
 void tmem_frame_free(void *frame, bool promise)
@@ -501,17 +517,6 @@ void tmem_frame_free(void *frame, bool promise)
 		block_give(block, promise);
 	surplus_update();
 	tmem_lock_release(&frames.lock);
-}
-
-bool tmem_frame_convert(const void *frame)
-{
-	struct block *block = block_of(frame);
-	bool done;
-
-	tmem_lock_acquire(&frames.lock);
-	done = !block->sealed && tmem_number_take(&block->number, block);
-	tmem_lock_release(&frames.lock);
-	return done;
 }
 
 uint32_t tmem_frame_block_number(const void *frame)

@@ -10,7 +10,8 @@
  * node of the CPU that asks; from elsewhere when that has none, and before a put is refused.
  *
  * Pages and metadata live in different blocks: an index outlives the pages it was made for, and
- * one frame of it would keep the whole block.
+ * one frame of it would keep the whole block. In a store that is full metadata has to take frames
+ * of pages; then all of such a block's that its pages leave are for metadata from there on.
  */
 #ifndef TMEM_FRAME_H
 #define TMEM_FRAME_H
@@ -78,21 +79,8 @@ void tmem_frame_trim(void);
 /* Whether tmem_frame_trim() has work: a stepwise operation ends its step here. */
 bool tmem_frame_backlog(void);
 
-/*
- * tmem_frame_hold - have one more client hold a frame, which goes with the last
- *
- * Returns false when too many do. Context: somebody holds it, and goes on to do so meanwhile.
- */
-bool tmem_frame_hold(void *frame);
-
-/* Whether others hold a frame beside the caller. Context: nobody can come to hold it meanwhile. */
-bool tmem_frame_is_held(const void *frame);
-
-/* tmem_frame_unhold - let go of a frame. Returns whether the caller was the last, and has it. */
-bool tmem_frame_unhold(void *frame);
-
-/* How many holds there are, beside the first of each frame. */
-uint64_t tmem_frame_holds(void);
+/* A counter for each frame in use, which tmem/hold.h has. It is 0 at first. */
+uint8_t *tmem_frame_counter(const void *frame);
 
 /* A number for each frame and back, in less bits than its address; 0 is no frame's. */
 uint32_t tmem_frame_number(const void *frame);
@@ -119,13 +107,16 @@ uint64_t tmem_frame_sealed(void);
 bool tmem_frame_is_sealed(const void *frame);
 
 /*
+ * Whether a page's frame may serve for another page: it is neither in a sealed block, nor in one
+ * that has come to have metadata, which had better get the frame. A hint likewise.
+ */
+bool tmem_frame_is_good(const void *frame);
+
+/*
  * Take a free frame, which nobody is promised, for a page; not charged. Of the node of another
  * frame, if there is one. Returns it or NULL.
  */
 void *tmem_frame_at_hand(const void *near);
-
-/* Make a frame that was taken for a page one for metadata. Returns whether it could be done. */
-bool tmem_frame_convert(const void *frame);
 
 /* The number of a metadata frame's block: tmem/number.h. Context: the frame is the caller's. */
 uint32_t tmem_frame_block_number(const void *frame);

@@ -306,6 +306,17 @@ static void *frame_alloc(struct tmem_client *client, enum tmem_frame_use use)
 	return frame;
 }
 
+/* A page gets what is kept for metadata rather than that it is refused. */
+static void *kept_alloc(struct tmem_client *client)
+{
+	void *frame;
+
+	tmem_lock_acquire(&client->lock);
+	frame = at_cap(client) ? NULL : tmem_client_frame_lend(client, client);
+	tmem_lock_release(&client->lock);
+	return frame;
+}
+
 static void frame_free(struct tmem_client *client, void *frame)
 {
 	tmem_lock_acquire(&client->lock);
@@ -336,12 +347,11 @@ void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
 		if (frame)
 			return frame;
 		if (!page_reclaim(client, held, &effort, &frame))
-			return NULL;
+			return use == TMEM_FRAME_PAGE ? kept_alloc(client) : NULL;
 		if (!frame)
 			continue;
 		/* What the client was lent it gives back one by one, at the first that it gets. */
-		if (owed == 0 && !tmem_frame_is_sealed(frame) &&
-		    (use == TMEM_FRAME_PAGE || tmem_frame_convert(frame)))
+		if (owed == 0 && use == TMEM_FRAME_PAGE && tmem_frame_is_good(frame))
 			return frame;
 		owed = 0;
 		frame_free(client, frame);

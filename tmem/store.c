@@ -5,6 +5,7 @@
 #include "tmem/client.h"
 #include "tmem/compact.h"
 #include "tmem/frame.h"
+#include "tmem/hold.h"
 #include "tmem/scratch.h"
 #include "tmem/store.h"
 
@@ -18,6 +19,7 @@ int tmem_init(const struct tmem_host *host)
 	tmem_lock_relax = host->relax;
 	if (tmem_frame_init() < 0)
 		return -TIDEPOOL_ENOMEM;
+	tmem_hold_init();
 	tmem_scratch_init();
 	tmem_compact_init();
 	return 0;
@@ -36,7 +38,7 @@ void tmem_store_stats(struct tmem_store_stats *stats)
 	tmem_frame_stats(&stats->blocks, &stats->pages_free);
 	stats->pages_free += tmem_scratch_count();
 	stats->pages_held = 0;
-	stats->pages_saved = tmem_frame_holds();
+	stats->pages_saved = tmem_hold_count();
 	tmem_lock_acquire(&tmem_store.lock);
 	for (link = tmem_store.clients.first; link; link = link->next) {
 		struct tmem_client *client = tmem_list_entry(link, struct tmem_client, link);

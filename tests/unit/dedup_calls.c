@@ -9,6 +9,7 @@
 #include "tests/unit/dedup_calls.h"
 #include "tests/unit/model_calls.h"
 #include "tmem/frame.h"
+#include "tmem/hold.h"
 
 uint64_t dedup_page[DEDUP_WORDS] __attribute__((aligned(4096)));
 
@@ -86,6 +87,6 @@ void dedup_accounts_check(struct tmem_client *const *guests, unsigned int count)
 	for (i = 0; i < count; i++)
 		charged += stats_of(guests[i]).charged;
 	tmem_store_stats(&stats);
-	assert_int_equal(stats.pages_free + charged - tmem_frame_holds(),
+	assert_int_equal(stats.pages_free + charged - tmem_hold_count(),
 			 stats.blocks * TMEM_FRAMES_PER_BLOCK);
 }

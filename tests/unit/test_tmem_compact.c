@@ -299,6 +299,34 @@ static void test_lent(void **state)
 	client_destroy(guest);
 }
 
+/* Metadata is together, also what comes when there is no frame but those of pages. */
+static void test_metadata(void **state)
+{
+	const uint64_t blocks = 32, pages = blocks * TMEM_FRAMES_PER_BLOCK;
+	struct tmem_client *guest = dedup_guest_create(UINT64_MAX, 0, TMEM_DEDUP_OFF);
+	struct tmem_store_stats store;
+	uint64_t i;
+
+	(void)state;
+	model_host.limit = blocks;
+	for (i = 0; i < pages; i++)
+		assert_int_equal(dedup_put_as(guest, CACHE, i, i), 0);
+	/* Each of these has an object to itself: twice the records. */
+	for (i = 0; i < 2 * pages; i++)
+		assert_int_equal(dedup_put_as(guest, CACHE, 16 * (pages + i), i), 0);
+	assert_int_equal(model_host.live, blocks);
+	while (tmem_client_evict(guest, 64))
+		;
+	assert_in_range(relinquish(blocks), blocks - 5, blocks - 1);
+	accounts_check();
+	/* What is kept free for metadata is there for pages before one is refused. */
+	model_host.limit = blocks;
+	assert_in_range(fill_up(guest, KEPT, 0, UINT64_MAX), pages * 95 / 100, pages);
+	tmem_store_stats(&store);
+	assert_in_range(store.pages_free, 0, MODEL_HOST_CPUS);
+	client_destroy(guest);
+}
+
 /* What is promised to a guest stays its own, also when it holds nothing yet. */
 static void test_reserve(void **state)
 {
@@ -378,6 +406,7 @@ int main(void)
 		STORE_TEST(test_shared_at_cap),
 		STORE_TEST(test_compressed_at_cap),
 		STORE_TEST(test_lent),
+		STORE_TEST(test_metadata),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@
 
 #include "tests/unit/model_host.h"
 #include "tmem/frame.h"
+#include "tmem/hold.h"
 
 #define THREADS 2u
 #define CALLS	150000u /* of each thread */
@@ -327,7 +328,7 @@ static void accounts_check(struct tmem_client *const *guests, unsigned int count
 	}
 	tmem_store_stats(&store);
 	assert_int_equal(store.pages_held, held);
-	assert_int_equal(store.pages_free + charged - tmem_frame_holds(),
+	assert_int_equal(store.pages_free + charged - tmem_hold_count(),
 			 store.blocks * TMEM_FRAMES_PER_BLOCK);
 }
 
