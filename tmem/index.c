@@ -38,7 +38,12 @@ struct tmem_directory {
  */
 #define RECORDS_ENOUGH(buckets) ((buckets)*17 / 2) /* for a new frame */
 #define RECORDS_FEW(buckets)	((buckets)*7)
-#define GROW_STEP		2u /* buckets a put: one for its page, one to catch up after want of memory */
+/*
+ * With more than these no record is added before there is another bucket: the time that a look-up
+ * takes is bounded, whatever a guest leaves its index to grow with.
+ */
+#define RECORDS_MOST(buckets) ((buckets)*32)
+#define GROW_STEP	      2u /* buckets a put: one for its page, one to catch up after want of memory */
 
 /* A tag begins at the last multiple of these bits below those that number the bucket. */
 #define TAG_STEP 8u
@@ -144,6 +149,9 @@ void tmem_index_expect(const struct tmem_shard *shard, uint64_t hash)
 {
 	__builtin_prefetch(place_of(shard, hash).line, 1);
 }
+
+/* Add a bucket or two, at the price of ephemeral pages if need be. Returns whether it was done. */
+static bool grow_insist(struct tmem_shard *shard);
 
 static struct line *line_next(const struct line *line)
 {
@@ -261,8 +269,11 @@ static bool bucket_add(const struct place *place, uint32_t number, bool *was_her
 
 bool tmem_index_add(struct tmem_shard *shard, uint64_t hash, uint32_t number, bool *was_here)
 {
-	const struct place place = place_of(shard, hash);
+	struct place place;
 
+	if (shard->entries >= RECORDS_MOST(shard->buckets) && !grow_insist(shard))
+		return false;
+	place = place_of(shard, hash);
 	if (!bucket_add(&place, number, was_here)) {
 		uint32_t more = tmem_cell_reserve(shard);
 		struct line *line;
@@ -314,11 +325,15 @@ uint32_t tmem_index_remove(struct tmem_shard *shard, uint64_t hash, uint32_t num
 
 /* ---- growth ---------------------------------------------------------------------------------- */
 
-/* Take a zeroed frame for the index, or NULL. Context: client lock held. */
-static void *zeroed_alloc(struct tmem_client *client)
+/*
+ * Take a zeroed frame for the index, or NULL. @spare: points to one to be taken, or to NULL.
+ * Context: client lock held.
+ */
+static void *zeroed_alloc(struct tmem_client *client, void **spare)
 {
-	void *frame = tmem_client_frame_alloc(client, TMEM_FRAME_METADATA);
+	void *frame = *spare ? *spare : tmem_client_frame_alloc(client, TMEM_FRAME_METADATA);
 
+	*spare = NULL;
 	return frame ? __builtin_memset(frame, 0, TMEM_PAGE_SIZE) : NULL;
 }
 
@@ -326,9 +341,10 @@ static void *zeroed_alloc(struct tmem_client *client)
  * See that there is a frame behind the shard's next bucket, which is at most one frame further than
  * those there are: every shard comes by each. Other shards do the same for their buckets, hence
  * the client's lock, and look without it, hence the atomic count. Returns false without memory, and
- * where there are too few records for a new frame.
+ * where there are too few records for a new frame. @spare: a frame, charged, that may be used, or
+ * NULL.
  */
-static bool bucket_back(const struct tmem_shard *shard)
+static bool bucket_back(const struct tmem_shard *shard, void *spare)
 {
 	uint64_t number = bucket_number(shard, shard->buckets);
 	struct tmem_pool *pool = shard->pool;
@@ -337,22 +353,26 @@ static bool bucket_back(const struct tmem_shard *shard)
 	struct leaf *leaf;
 	bool done = true;
 
-	if (number / LINES < __atomic_load_n(&pool->leaves, __ATOMIC_ACQUIRE))
-		return true;
-	if (shard->entries <= RECORDS_ENOUGH(shard->buckets))
-		return false;
+	if (!spare) {
+		if (number / LINES < __atomic_load_n(&pool->leaves, __ATOMIC_ACQUIRE))
+			return true;
+		if (shard->entries <= RECORDS_ENOUGH(shard->buckets))
+			return false;
+	}
 
 	tmem_lock_acquire(&client->lock);
 	if (number / LINES == pool->leaves) {
 		if (pool->leaves % SLOTS == 0 && !*directory)
-			*directory = zeroed_alloc(client);
-		leaf = *directory ? zeroed_alloc(client) : NULL;
+			*directory = zeroed_alloc(client, &spare);
+		leaf = *directory ? zeroed_alloc(client, &spare) : NULL;
 		done = leaf != NULL;
 		if (done) {
 			(*directory)->leaves[pool->leaves % SLOTS] = leaf;
 			__atomic_store_n(&pool->leaves, pool->leaves + 1, __ATOMIC_RELEASE);
 		}
 	}
+	if (spare)
+		tmem_client_frame_free(client, spare);
 	tmem_lock_release(&client->lock);
 	return done;
 }
@@ -454,10 +474,24 @@ void tmem_index_grow(struct tmem_shard *shard)
 	for (i = 0; i < GROW_STEP; i++) {
 		if (shard->entries <= RECORDS_FEW(shard->buckets) || shard->buckets >= MAX_BUCKETS)
 			return;
-		if (!bucket_back(shard))
+		if (!bucket_back(shard, NULL))
 			return;
 		bucket_split(shard);
 	}
+}
+
+static bool grow_insist(struct tmem_shard *shard)
+{
+	uint64_t buckets = shard->buckets;
+	void *frame;
+
+	tmem_index_grow(shard);
+	if (shard->buckets == buckets && buckets < MAX_BUCKETS) {
+		frame = tmem_frame_reserve(shard->pool->client, TMEM_FRAME_METADATA, shard);
+		if (frame && bucket_back(shard, frame))
+			bucket_split(shard);
+	}
+	return shard->buckets > buckets;
 }
 
 void tmem_index_init(struct tmem_pool *pool, void *const frames[TMEM_INDEX_FRAMES])

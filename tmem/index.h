@@ -63,7 +63,8 @@ bool tmem_index_release(struct tmem_pool *pool, unsigned int *budget);
 /*
  * tmem_index_grow - add buckets where the shard's pages have outnumbered them
  *
- * Two at most, and none without free memory: then buckets get longer. Nothing is evicted for it.
+ * Two at most, and none without free memory: then buckets get longer. Nothing is evicted for it
+ * before they are four times as long as they should be: see tmem_index_add().
  */
 void tmem_index_grow(struct tmem_shard *shard);
 
@@ -88,7 +89,8 @@ uint32_t tmem_index_find_object(const struct tmem_shard *shard, uint64_t hash,
  * tmem_index_add - name a record that is not named yet
  * @was_here: set if a page of that hash left it by tmem_index_remove(); NULL: of no interest
  *
- * Returns whether there was memory. Either way ephemeral pages may have been evicted for it.
+ * Returns whether there was memory: for a further line where the bucket is full, and for a further
+ * bucket where all are long. Either way ephemeral pages may have been evicted for it.
  */
 bool tmem_index_add(struct tmem_shard *shard, uint64_t hash, uint32_t number, bool *was_here);
 
