@@ -55,11 +55,10 @@ int64_t tmem_shared_open(struct tmem_client *client, uint64_t flags, const uint6
 		grant++;
 	if (grant == end)
 		return -TIDEPOOL_EPERM;
-	if (tmem_client_frozen(client))
-		return -TIDEPOOL_EFROZEN;
 
+	/* Looked at with the lock held: a restore that has begun finds no number taken. */
 	tmem_lock_acquire(&client->lock);
-	id = grant->id;
+	id = tmem_client_frozen(client) ? -TIDEPOOL_EFROZEN : (int64_t)grant->id;
 	if (id == TMEM_GRANT_CLOSED) {
 		id = tmem_pool_free_id(client);
 		if (id >= 0) {
