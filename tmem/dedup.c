@@ -325,8 +325,7 @@ static void table_grow(struct tmem_client *client, uint32_t mark)
 	struct tmem_table *table = __atomic_load_n(&client->dedup.table, __ATOMIC_ACQUIRE);
 	unsigned int i;
 
-	if (client->dedup.domain == TMEM_DEDUP_OFF ||
-	    (table && !is_full(&table->shards[mark % SHARDS])))
+	if (table && !is_full(&table->shards[mark % SHARDS]))
 		return;
 	tmem_lock_acquire(&client->lock);
 	if (!client->dedup.table)
@@ -418,6 +417,8 @@ enum tmem_dedup_found tmem_dedup_find(struct tmem_client *client, uint32_t mark,
 {
 	unsigned int tries;
 
+	if (client->dedup.domain == TMEM_DEDUP_OFF)
+		return TMEM_DEDUP_NONE;
 	for (tries = 0; tries < COMPARED; tries++) {
 		unsigned int skip = tries;
 
@@ -446,6 +447,8 @@ bool tmem_dedup_list(struct tmem_client *client, uint32_t mark, void *frame)
 	struct place place;
 	bool done;
 
+	if (client->dedup.domain == TMEM_DEDUP_OFF)
+		return false;
 	table_grow(client, mark);
 	if (!place_lock(client, mark, &place))
 		return false;

@@ -46,21 +46,18 @@ static void object_unlink(struct tmem_shard *shard, struct tmem_object *object, 
 		shard->recent = 0;
 }
 
-/* The object that was looked up last is most often the next one as well. */
-static uint32_t object_find(const struct tmem_shard *shard, uint64_t hash, const uint64_t oid[3])
-{
-	if (shard->recent && oid_equal(object_at(shard->recent)->oid, oid))
-		return shard->recent;
-	return tmem_index_find_object(shard, hash, oid);
-}
-
 /* Find the key's object in the shard, or make it. Returns its number or 0. */
 static uint32_t object_get(struct tmem_shard *shard, const uint64_t oid[3])
 {
-	uint64_t hash = tmem_index_hash_oid(oid);
-	uint32_t number = object_find(shard, hash, oid);
 	struct tmem_object *object;
+	uint64_t hash;
+	uint32_t number;
 
+	/* The one that was looked up last is most often the next one as well. */
+	if (shard->recent && oid_equal(object_at(shard->recent)->oid, oid))
+		return shard->recent;
+	hash = tmem_index_hash_oid(oid);
+	number = tmem_index_find_object(shard, hash, oid);
 	if (!number) {
 		number = tmem_cell_reserve(shard);
 		if (!number)
