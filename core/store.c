@@ -94,6 +94,7 @@ int store_init(void)
 		.block_free = store_block_free,
 		.page_get = copy_page_cached,
 		.page_equal = copy_page_equal,
+		.page_repeats = copy_page_repeats,
 		.compress = lz4_compress,
 		.decompress = lz4_decompress,
 		.relax = store_relax,

@@ -20,10 +20,8 @@
 #define FRAME_SHIFT 32u
 #define WORDS	    (TMEM_PAGE_SIZE / sizeof(uint64_t))
 #define CACHE_LINE  64u
-#define WORDS_A_RUN 8u /* compared before the scan looks at the result */
 
 _Static_assert(MARK_SHIFT + TMEM_MARK_BITS <= FRAME_SHIFT, "a listed content fits a word");
-_Static_assert(WORDS % WORDS_A_RUN == 0, "a page is whole runs");
 
 /* The frame that a content is, or NULL for another kind. */
 static void *frame_of(uint64_t content)
@@ -60,25 +58,16 @@ static uint64_t fill_of(uint64_t content)
 	return content >> FILL_SHIFT << FILL_SHIFT | content >> FILL_SHIFT;
 }
 
-/* volatile: the guest may write the page meanwhile, and each word must be read once. */
+/* volatile: the guest may write the page meanwhile, and the compiler must not read it again. */
 uint64_t tmem_content_scan(const void *src)
 {
 	const volatile uint64_t *word = src;
-	uint64_t first = word[0], differs = 0;
-	unsigned int i, j;
+	uint64_t first = word[0];
 
 	/* Most pages end here: few that are not filled have both ends alike. */
-	if (first >> FILL_SHIFT != (uint32_t)first || word[WORDS - 1] != first)
+	if (first >> FILL_SHIFT != (uint32_t)first || word[WORDS - 1] != first ||
+	    !tmem_store.host.page_repeats(src, first))
 		return 0;
-	/* More lines are asked for at once than the comparison has under way by itself. */
-	for (i = CACHE_LINE; i < TMEM_PAGE_SIZE - CACHE_LINE; i += CACHE_LINE)
-		__builtin_prefetch((const char *)src + i);
-	for (i = 0; i < WORDS; i += WORDS_A_RUN) {
-		for (j = 0; j < WORDS_A_RUN; j++)
-			differs |= word[i + j] ^ first;
-		if (differs)
-			return 0;
-	}
 	return first << FILL_SHIFT | FILLED;
 }
 
@@ -94,16 +83,19 @@ static void fill(void *dst, uint64_t value, uint64_t size)
 		word[i] = value;
 }
 
-void tmem_content_stage(struct tmem_staged *staged, const void *src)
+void tmem_content_stage(struct tmem_staged *staged, const void *src, const void *next)
 {
-	staged->content = tmem_content_scan(src);
-	staged->frame = NULL;
-	if (staged->content)
-		return;
+	/* Before the page is looked at: an atomic operation would wait for what comes of it. */
 	staged->frame = tmem_scratch_take();
+	staged->content = tmem_content_scan(src);
+	if (staged->content) {
+		tmem_content_unstage(staged);
+		staged->frame = NULL;
+		return;
+	}
 	staged->content = (uintptr_t)staged->frame;
 	staged->src = src;
-	staged->mark = tmem_dedup_mark(tmem_store.host.page_put(staged->frame, src));
+	staged->mark = tmem_dedup_mark(tmem_store.host.page_put(staged->frame, src, next));
 }
 
 void tmem_content_seek(const struct tmem_client *client, const struct tmem_staged *staged)

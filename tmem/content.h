@@ -37,10 +37,11 @@ struct tmem_staged {
  * tmem_content_stage - copy a page in, before its place is known
  * @src: TMEM_PAGE_SIZE bytes, page-aligned; may change meanwhile: each word stored is one that was
  *	 there during the call
+ * @next: a page that is put next, perhaps, or NULL
  *
  * Context: no lock held; tmem_content_unstage() follows on the same CPU.
  */
-void tmem_content_stage(struct tmem_staged *staged, const void *src);
+void tmem_content_stage(struct tmem_staged *staged, const void *src, const void *next);
 
 /* Bring near what is needed to find an equal page; @client: whose it will be, most probably. */
 void tmem_content_seek(const struct tmem_client *client, const struct tmem_staged *staged);
@@ -62,7 +63,7 @@ void tmem_content_dismiss(struct tmem_shard *shard, struct tmem_staged *staged);
 
 /*
  * tmem_content_scan - see whether a page needs a frame
- * @src: TMEM_PAGE_SIZE bytes; read once at most, and only as far as they repeat
+ * @src: TMEM_PAGE_SIZE bytes; may change meanwhile: what was read of it last was what is returned
  *
  * Returns the content that stands for @src, or 0: it needs a frame.
  * Context: any.

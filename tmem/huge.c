@@ -273,9 +273,10 @@ static int64_t parts_put(const struct huge *huge, struct head head, const char *
 
 	for (; n < end && ret == 0; n++) {
 		struct tmem_key key = part_key(huge, head.generation, n);
+		const char *part = data ? data + (uint64_t)n * TMEM_PAGE_SIZE : zeroes;
 
-		ret = tmem_put_in(huge->client, huge->pool, &key,
-				  data ? data + (uint64_t)n * TMEM_PAGE_SIZE : zeroes,
+		ret = tmem_put_in(huge->client, huge->pool, &key, part,
+				  data && n + 1 < PARTS ? part + TMEM_PAGE_SIZE : NULL,
 				  TMEM_CHANGE | TMEM_HUGE);
 	}
 	return ret;

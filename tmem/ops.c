@@ -84,7 +84,7 @@ static int64_t staged_put(struct tmem_client *client, uint64_t pool, uint64_t ha
 }
 
 int64_t tmem_put_in(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
-		    const void *page, unsigned int access)
+		    const void *page, const void *next, unsigned int access)
 {
 	uint64_t hash = tmem_index_hash_key(key);
 	struct tmem_staged staged;
@@ -92,7 +92,7 @@ int64_t tmem_put_in(struct tmem_client *client, uint64_t pool, const struct tmem
 
 	if (ret)
 		return ret;
-	tmem_content_stage(&staged, page);
+	tmem_content_stage(&staged, page, next);
 	tmem_content_seek(client, &staged);
 	ret = staged_put(client, pool, hash, key, &staged, access);
 	tmem_content_unstage(&staged);
@@ -141,13 +141,19 @@ int64_t tmem_flush_in(struct tmem_client *client, uint64_t pool, const struct tm
 	return found ? 1 : 0;
 }
 
-int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
-		 const void *page)
+int64_t tmem_put_then(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		      const void *page, const void *next)
 {
-	int64_t ret = tmem_put_in(client, pool, key, page, TMEM_CHANGE);
+	int64_t ret = tmem_put_in(client, pool, key, page, next, TMEM_CHANGE);
 
 	tmem_frame_trim();
 	return ret;
+}
+
+int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		 const void *page)
+{
+	return tmem_put_then(client, pool, key, page, NULL);
 }
 
 int64_t tmem_get(struct tmem_client *client, uint64_t pool, const struct tmem_key *key, void *page)

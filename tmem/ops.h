@@ -6,9 +6,9 @@
 
 #include "tmem/pool.h"
 
-/* tmem_put_in - as tmem_put(), in a pool that @access allows */
+/* tmem_put_in - as tmem_put_then(), in a pool that @access allows */
 int64_t tmem_put_in(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
-		    const void *page, unsigned int access);
+		    const void *page, const void *next, unsigned int access);
 
 /* tmem_get_in - as tmem_get() */
 int64_t tmem_get_in(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,

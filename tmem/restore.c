@@ -106,7 +106,7 @@ static enum tmem_restore_fault page_take(struct tmem_restore *restore,
 	if (record->kind == TMEM_RECORD_FILLED)
 		for (i = 1; i < TMEM_PAGE_SIZE / sizeof(*word); i++)
 			word[i] = word[0];
-	ret = tmem_put_in(restore->client, record->pool, &key, restore->page,
+	ret = tmem_put_in(restore->client, record->pool, &key, restore->page, NULL,
 			  ACCESS | TMEM_NEW_ONLY);
 	if (ret == -TIDEPOOL_ENOMEM)
 		return TMEM_RESTORE_MEMORY;

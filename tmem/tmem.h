@@ -33,12 +33,14 @@
  *		 May be called with store locks held.
  * @block_free:  takes one back; the host scrubs it before anybody else sees it.
  * @page_put:	 copies one page between 4 KiB-aligned, non-overlapping buffers, into the store: the
- *		 target will not be read soon. Reads each byte once. Returns the fingerprint of what
+ *		 target will not be read soon. Reads each byte once. @next: a page that it will be
+ *		 called for after this one, most probably, or NULL. Returns the fingerprint of what
  *		 it stored, 64 bits that are the same for equal pages and that guests cannot
- *predict.
+ *		 predict.
  * @page_get:	 likewise, out of the store: the target will be read soon.
  * @page_equal:	 whether two pages are equal; the first may change meanwhile, and each byte of it is
  *		 read once.
+ * @page_repeats: whether a page is @word again and again; likewise.
  * @compress:	 makes a page smaller, into @dst; returns how many bytes, or 0: more than @cap.
  * @decompress:	 makes the page of @size such bytes again; what others write to @dst meanwhile may
  *end up there, no more. Neither needs memory.
@@ -59,9 +61,10 @@
 struct tmem_host {
 	void *(*block_alloc)(void);
 	void (*block_free)(void *block);
-	uint64_t (*page_put)(void *dst, const void *src);
+	uint64_t (*page_put)(void *dst, const void *src, const void *next);
 	void (*page_get)(void *dst, const void *src);
 	bool (*page_equal)(const void *a, const void *b);
+	bool (*page_repeats)(const void *page, uint64_t word);
 	uint32_t (*compress)(void *dst, uint32_t cap, const void *src);
 	void (*decompress)(void *dst, const void *src, uint32_t size);
 	void (*relax)(void);
@@ -243,6 +246,13 @@ int64_t tmem_pool_destroy(struct tmem_client *client, uint64_t pool);
  */
 int64_t tmem_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
 		 const void *page);
+
+/*
+ * tmem_put_then - tmem_put() of one page of several
+ * @next: the page that is put after it, most probably, to be brought near meanwhile; or NULL
+ */
+int64_t tmem_put_then(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
+		      const void *page, const void *next);
 
 /*
  * tmem_get - TIDEPOOL_OP_GET_PAGE: copy a page out

@@ -16,6 +16,7 @@ struct page_call {
 	struct tmem_key key;
 	uint64_t frame; /* TIDEPOOL_OP_FLUSH_RANGE: the count */
 	uint64_t span;
+	const void *next; /* host address of the page that the next call puts, or NULL: a hint */
 };
 
 /*

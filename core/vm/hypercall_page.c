@@ -64,7 +64,7 @@ static int64_t put_page(struct vm *vm, const struct page_call *call)
 
 	if (!page)
 		return -TIDEPOOL_EFAULT;
-	return tmem_put(vm->tmem, call->pool, &call->key, page);
+	return tmem_put_then(vm->tmem, call->pool, &call->key, page, call->next);
 }
 
 static int64_t get_page(struct vm *vm, const struct page_call *call)

@@ -56,6 +56,19 @@ static struct page_call call_of(const struct tidepool_descriptor *descriptor)
 	};
 }
 
+/*
+ * The page that the descriptor behind @descriptor puts, or NULL: there is none, it is no put, or it
+ * is in another page of memory. A look ahead, that counts for nothing: the guest may change it.
+ */
+static const void *page_ahead(const struct vm *vm, const struct tidepool_descriptor *descriptor)
+{
+	const volatile struct tidepool_descriptor *next = descriptor + 1;
+
+	if ((uintptr_t)next % PAGE_SIZE == 0 || next->op != TIDEPOOL_OP_PUT_PAGE)
+		return NULL;
+	return hypercall_frame(vm, next->frame);
+}
+
 /* Whether a result says that only a part of an operation is done. */
 static bool is_partial(const struct page_call *call, int64_t result)
 {
@@ -96,6 +109,8 @@ static int64_t each(struct vm *vm, uint64_t gpa, uint64_t count)
 			return n ? (int64_t)n : -TIDEPOOL_EFAULT;
 		copy = descriptor_read(descriptor);
 		call = call_of(&copy);
+		if (n + 1 < count)
+			call.next = page_ahead(vm, descriptor);
 		result = hypercall_page(vm, &call);
 		n++;
 		__atomic_store_n(&descriptor->result, result, __ATOMIC_RELAXED);

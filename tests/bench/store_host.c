@@ -82,8 +82,9 @@ static void hollow_copy(void *dst, const void *src)
 	(void)src;
 }
 
-static uint64_t hollow_put(void *dst, const void *src)
+static uint64_t hollow_put(void *dst, const void *src, const void *next)
 {
+	(void)next;
 	hollow_copy(dst, src);
 	return 0;
 }
@@ -93,6 +94,7 @@ static struct tmem_host full_host = {
 	.block_free = block_free,
 	.page_get = copy_page_cached,
 	.page_equal = copy_page_equal,
+	.page_repeats = copy_page_repeats,
 	.compress = lz4_compress,
 	.decompress = lz4_decompress,
 	.relax = relax,

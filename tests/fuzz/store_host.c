@@ -48,9 +48,16 @@ static bool page_equal(const void *a, const void *b)
 	return memcmp(a, b, TMEM_PAGE_SIZE) == 0;
 }
 
-/* Few fingerprints, so that unequal pages share them too. */
-static uint64_t page_put(void *dst, const void *src)
+static bool page_repeats(const void *page, uint64_t word)
 {
+	return memcmp(page, &word, sizeof(word)) == 0 &&
+	       memcmp(page, (const char *)page + sizeof(word), TMEM_PAGE_SIZE - sizeof(word)) == 0;
+}
+
+/* Few fingerprints, so that unequal pages share them too. */
+static uint64_t page_put(void *dst, const void *src, const void *next)
+{
+	(void)next;
 	page_copy(dst, src);
 	return *(const uint8_t *)dst % 4;
 }
@@ -74,6 +81,7 @@ void fuzz_host_start(unsigned int count)
 		.page_put = page_put,
 		.page_get = page_copy,
 		.page_equal = page_equal,
+		.page_repeats = page_repeats,
 		.compress = lz4_compress,
 		.decompress = lz4_decompress,
 		.relax = relax,

@@ -83,6 +83,12 @@ static bool page_equal(const void *a, const void *b)
 	return memcmp(a, b, TMEM_PAGE_SIZE) == 0;
 }
 
+static bool page_repeats(const void *page, uint64_t word)
+{
+	return memcmp(page, &word, sizeof(word)) == 0 &&
+	       memcmp(page, (const char *)page + sizeof(word), TMEM_PAGE_SIZE - sizeof(word)) == 0;
+}
+
 /* By way of copies: the sanitizers see these, and not what the library reads and writes. */
 static uint32_t compress(void *dst, uint32_t cap, const void *src)
 {
@@ -107,8 +113,12 @@ static void decompress(void *dst, const void *src, uint32_t size)
 	__atomic_add_fetch(&model_host.decompressed, 1, __ATOMIC_RELAXED);
 }
 
-static uint64_t page_put(void *dst, const void *src)
+/* A prefetch does not tell whether memory is there: this does. */
+static uint64_t page_put(void *dst, const void *src, const void *next)
 {
+	if (next)
+		(void)*(const volatile char *)next;
+	__atomic_store_n(&model_host.next, next, __ATOMIC_RELAXED);
 	page_copy(dst, src);
 	if (model_host.hash)
 		return model_host.hash(dst);
@@ -139,6 +149,7 @@ const struct tmem_host model_host_calls = {
 	.page_put = page_put,
 	.page_get = page_copy,
 	.page_equal = page_equal,
+	.page_repeats = page_repeats,
 	.compress = compress,
 	.decompress = decompress,
 	.relax = relax,

@@ -21,6 +21,7 @@ struct model_host {
 	uint64_t copies;		   /* pages copied so far */
 	uint64_t compressed, decompressed; /* likewise; calls */
 	uint64_t compared;		   /* pages so far */
+	const void *next;		   /* what the last page that was put comes before */
 	/* The fingerprint of a page, if set; else a good one. */
 	uint64_t (*hash)(const void *page);
 	/* Called, if set, before a page is copied, and while a lock is waited for. */

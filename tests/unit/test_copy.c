@@ -50,12 +50,25 @@ static void copy_check(void (*copy)(void *dst, const void *src))
 
 static void copy_aes(void *dst, const void *src)
 {
-	(void)copy_page_hashed_aes(dst, src);
+	(void)copy_page_hashed_aes(dst, src, NULL);
 }
 
 static void copy_plain(void *dst, const void *src)
 {
-	(void)copy_page_hashed_plain(dst, src);
+	(void)copy_page_hashed_plain(dst, src, NULL);
+}
+
+/* What comes next may be anywhere, and counts for nothing. */
+static void copy_aes_then(void *dst, const void *src)
+{
+	assert_true(copy_page_hashed_aes(dst, src, source + PAGE) ==
+		    copy_page_hashed_aes(dst, src, NULL));
+}
+
+static void copy_plain_then(void *dst, const void *src)
+{
+	assert_true(copy_page_hashed_plain(dst, src, source + PAGE) ==
+		    copy_page_hashed_plain(dst, src, NULL));
 }
 
 static void test_past_cache(void **state)
@@ -63,6 +76,8 @@ static void test_past_cache(void **state)
 	(void)state;
 	copy_check(copy_aes);
 	copy_check(copy_plain);
+	copy_check(copy_aes_then);
+	copy_check(copy_plain_then);
 }
 
 static void test_cached(void **state)
@@ -91,12 +106,12 @@ static void hash_check(copy_page_hashed_fn hashed)
 	copy_init(key);
 	for (i = 0; i < PAGE; i++)
 		source[i] = (unsigned char)(i * 7 + i / 256);
-	hash = hashed(target, source);
-	assert_true(hash == hashed(target + PAGE, source));
-	assert_true(hash == hashed(target + PAGE, target));
+	hash = hashed(target, source, NULL);
+	assert_true(hash == hashed(target + PAGE, source, NULL));
+	assert_true(hash == hashed(target + PAGE, target, NULL));
 	for (bit = 0; bit < PAGE * 8; bit++) {
 		source[bit / 8] ^= (unsigned char)(1u << bit % 8);
-		seen[bit] = hashed(target, source);
+		seen[bit] = hashed(target, source, NULL);
 		source[bit / 8] ^= (unsigned char)(1u << bit % 8);
 		assert_false(seen[bit] == hash);
 	}
@@ -107,12 +122,12 @@ static void hash_check(copy_page_hashed_fn hashed)
 	swapped = words[8];
 	words[8] = words[16];
 	words[16] = swapped;
-	assert_false(hashed(target, source) == hash);
+	assert_false(hashed(target, source, NULL) == hash);
 	words[16] = words[8];
 	words[8] = swapped;
-	assert_true(hashed(target, source) == hash);
+	assert_true(hashed(target, source, NULL) == hash);
 	copy_init(other_key);
-	assert_false(hashed(target, source) == hash);
+	assert_false(hashed(target, source, NULL) == hash);
 }
 
 static void test_fingerprints(void **state)
@@ -133,7 +148,7 @@ static void sparse_check(copy_page_hashed_fn hashed)
 	memset(source, 0, PAGE);
 	for (i = 0; i < PAGE / 8; i++) {
 		for (words[i] = 1; words[i] <= 16; words[i]++)
-			seen[count++] = hashed(target, source);
+			seen[count++] = hashed(target, source, NULL);
 		words[i] = 0;
 	}
 	qsort(seen, count, sizeof(*seen), by_value);
@@ -166,6 +181,28 @@ static void test_equal(void **state)
 	assert_true(copy_page_equal(target, source));
 }
 
+/* Every word repeats, if all do; a bit anywhere, and the other half of a word, tell. */
+static void test_repeats(void **state)
+{
+	static const uint64_t words[] = {0, UINT64_MAX, 0x0123456789abcdef};
+	uint64_t *page = (uint64_t *)(void *)target;
+	unsigned int i, bit;
+
+	(void)state;
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		for (bit = 0; bit < PAGE / 8; bit++)
+			page[bit] = words[i];
+		assert_true(copy_page_repeats(page, words[i]));
+		assert_false(copy_page_repeats(page, words[i] ^ 1));
+		assert_false(copy_page_repeats(page, words[i] ^ 1ull << 63));
+		for (bit = 0; bit < PAGE * 8; bit++) {
+			target[bit / 8] ^= (unsigned char)(1u << bit % 8);
+			assert_false(copy_page_repeats(page, words[i]));
+			target[bit / 8] ^= (unsigned char)(1u << bit % 8);
+		}
+	}
+}
+
 #define LOAD(n)	 "movdqu " #n "*16(%[in]), %%xmm" #n "\n\t"
 #define STORE(n) "movdqu %%xmm" #n ", " #n "*16(%[out])\n\t"
 #define ALL(OP)                                                                                    \
@@ -188,6 +225,7 @@ static void test_equal(void **state)
 		__asm__ volatile(                                                                  \
 			ALL(LOAD) "mov %[dst], %%rdi\n\t"                                          \
 				  "mov %[src], %%rsi\n\t"                                          \
+				  "xor %%edx, %%edx\n\t"                                           \
 				  "mov %%rsp, %%r12\n\t"                                           \
 				  "sub $256, %%rsp\n\t" /* past a red zone */                      \
 				  "and $-16, %%rsp\n\t"                                            \
@@ -205,6 +243,7 @@ static void test_equal(void **state)
 KEEPS(copy_page_hashed_aes)
 KEEPS(copy_page_hashed_plain)
 KEEPS(copy_page_equal)
+KEEPS(copy_page_repeats)
 
 static void test_registers_are_kept(void **state)
 {
@@ -214,6 +253,7 @@ static void test_registers_are_kept(void **state)
 	keeps_copy_page_equal(); /* of equal pages, and then of others */
 	target[0] ^= 1;
 	keeps_copy_page_equal();
+	keeps_copy_page_repeats();
 }
 
 int main(void)
@@ -225,6 +265,7 @@ int main(void)
 		cmocka_unit_test(test_fingerprints),
 		cmocka_unit_test(test_fingerprints_of_sparse_pages),
 		cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_repeats),
 		cmocka_unit_test(test_registers_are_kept),
 	};
 

@@ -195,6 +195,51 @@ static void test_vector_puts_and_gets(void **state)
 	assert_int_equal(stats_of(client).held, TIDEPOOL_VECTOR_MAX / 2);
 }
 
+static const void *followed_by[4];
+static unsigned int nr_copies;
+
+static void note_next(void)
+{
+	followed_by[nr_copies++] = model_host.next;
+}
+
+/* The page that is put next is brought near, if the descriptor behind says which. */
+static void test_vector_looks_ahead(void **state)
+{
+	const unsigned int last = PAGE_SIZE / sizeof(struct tidepool_descriptor) - 1;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		frame_fill(PUTS + i, i);
+	describe(0, TIDEPOOL_OP_PUT_PAGE, 0, 0, PUTS);
+	describe(1, TIDEPOOL_OP_PUT_PAGE, 0, 1, PUTS + 1);
+	describe(2, TIDEPOOL_OP_FLUSH_PAGE, 0, 9, PUTS + 3);
+	describe(3, TIDEPOOL_OP_PUT_PAGE, 0, 2, PUTS + 2);
+	describe(4, TIDEPOOL_OP_PUT_PAGE, 0, 3, RAM_FRAMES); /* no RAM */
+	describe(5, TIDEPOOL_OP_PUT_PAGE, 0, 3, PUTS + 3);
+	describe(6, TIDEPOOL_OP_PUT_PAGE, 0, 4, PUTS);
+	assert_int_equal(vector(0, 1, 0), 1); /* which ends because the store takes a block */
+	model_host.on_copy = note_next;
+	assert_int_equal(vector(0, 6, 0), 6);
+	assert_int_equal(nr_copies, 4);
+	assert_ptr_equal(followed_by[0], frame(PUTS + 1));
+	assert_null(followed_by[1]);
+	assert_null(followed_by[2]);
+	assert_null(followed_by[3]); /* of this call it is the last */
+	for (i = 0; i < 4; i++)
+		followed_by[i] = NULL;
+
+	/* The descriptor behind is in another page, which is not looked for. */
+	nr_copies = 0;
+	describe(last, TIDEPOOL_OP_PUT_PAGE, 0, 0, PUTS);
+	describe(last + 1, TIDEPOOL_OP_PUT_PAGE, 0, 1, PUTS + 1);
+	assert_int_equal(vector(last, 2, 0), 2);
+	assert_int_equal(nr_copies, 2);
+	assert_null(followed_by[0]);
+	model_host.on_copy = NULL;
+}
+
 /* Each result is the one of a call of its own, and an error stops nothing. */
 static void test_vector_results(void **state)
 {
@@ -475,6 +520,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CALL_TEST(test_other_calls),
 		CALL_TEST(test_vector_puts_and_gets),
+		CALL_TEST(test_vector_looks_ahead),
 		CALL_TEST(test_vector_results),
 		CALL_TEST(test_vector_ends_behind_a_part),
 		CALL_TEST(test_vector_ends_behind_a_block),
