@@ -45,7 +45,8 @@ enum state {
 #define STEPS		(PARTS / STEP)
 #define STEPS_BITS	8u
 #define CALL_STEPS	16u /* that a call makes at most */
-#define CALL_COST	24u /* tmem_costs(), behind which it makes none more */
+#define GET_COST	24u /* tmem_costs(), behind which it makes none more */
+#define PUT_COST	0u  /* likewise: a part may have two pages compressed for it */
 #define GENERATION_BITS 20u
 #define INDEX_BITS	34u  /* of the page's index: 32 PiB in an object */
 #define LOOKUPS		128u /* indices of a range that a call looks up, beside dropping a step */
@@ -348,10 +349,10 @@ static int64_t put_step(const struct huge *huge, const void *data, uint64_t cook
 	return ret;
 }
 
-/* Whether a call that has made so many steps has time for one more. */
-static bool has_time(uint32_t steps, uint64_t costs)
+/* Whether a call that has made so many steps, at costs from @costs on, has time for one more. */
+static bool has_time(uint32_t steps, uint64_t costs, uint64_t most)
 {
-	return steps < CALL_STEPS && tmem_costs() - costs <= CALL_COST;
+	return steps < CALL_STEPS && tmem_costs() - costs <= most;
 }
 
 int64_t tmem_huge_put(struct tmem_client *client, uint64_t pool, const struct tmem_key *key,
@@ -367,7 +368,7 @@ int64_t tmem_huge_put(struct tmem_client *client, uint64_t pool, const struct tm
 	do {
 		ret = put_step(&huge, data, cookie);
 		cookie = (uint64_t)ret;
-	} while (ret > 0 && has_time(++steps, costs));
+	} while (ret > 0 && has_time(++steps, costs, PUT_COST));
 	tmem_frame_trim();
 	if (ret == 0)
 		tmem_client_count(client, TMEM_PUTS, 1);
@@ -478,7 +479,7 @@ int64_t tmem_huge_get(struct tmem_client *client, uint64_t pool, const struct tm
 		if (ret == 0)
 			ret = get_settle(&huge, head, parts_get(&huge, head, data));
 		cookie = (uint64_t)ret;
-	} while (ret > 0 && has_time(++steps, costs));
+	} while (ret > 0 && has_time(++steps, costs, GET_COST));
 	tmem_frame_trim();
 	if (ret == 0)
 		tmem_client_count(client, TMEM_GETS, 1);
