@@ -156,10 +156,10 @@ static void blob_read(uint64_t name, void *dst)
 	const void *blob;
 	uint32_t size, at;
 
-	/* The target's lines come while the blob is looked for; LZ4 asks for them one by one. */
+	blob = tmem_grain_open(name, buffer, &size);
+	/* The target's lines come behind the blob's; LZ4 asks for them one by one. */
 	for (at = 0; at < TMEM_PAGE_SIZE; at += CACHE_LINE)
 		__builtin_prefetch((char *)dst + at, 1);
-	blob = tmem_grain_open(name, buffer, &size);
 	tmem_decompress(dst, blob, size);
 	tmem_grain_close(name, blob);
 }
