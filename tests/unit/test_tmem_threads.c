@@ -18,6 +18,7 @@
 #include <tidepool/abi.h>
 
 #include "tests/unit/model_host.h"
+#include "tmem/client.h"
 #include "tmem/frame.h"
 #include "tmem/hold.h"
 
@@ -322,7 +323,8 @@ static void accounts_check(struct tmem_client *const *guests, unsigned int count
 		struct tmem_stats stats;
 
 		tmem_client_stats(guests[i], &stats);
-		assert_true(stats.charged <= cap);
+		/* A move that was given up has left what the guest was lent for it. */
+		assert_true(stats.charged <= cap || stats.charged - cap <= TMEM_LENT_MAX);
 		held += stats.held;
 		charged += stats.charged;
 	}
