@@ -75,25 +75,19 @@ $(GUEST)/tidepool.ko: $(GUEST)/driver/tidepool.ko
 
 # ---- the initramfs ------------------------------------------------------------------------------
 
-# A RAM disk, to back the swap device in tests of refused pages.
-$(GUEST)/brd.ko: $(GUEST)/kernel/version
-	strip --strip-debug -o $@ $(@D)/kernel/modules/drivers/block/brd.ko
+# Modules with what they need: of each guest, and for the tests of the page cache only (file systems,
+# devices above a disk; zram, to compare with).
+disk_modules := virtio_mmio,virtio_blk,virtio-rng
+cache_lists  := xfs=xfs dm=dm-flakey zram=lzo-rle,zram
 
-# What disks and entropy need, in the order in which they are loaded; ext4 is in the kernel.
-virtio_modules := virtio/virtio_ring virtio/virtio virtio/virtio_mmio block/virtio_blk \
-		  char/hw_random/virtio-rng
-virtio_files   := $(addprefix $(GUEST)/,$(addsuffix .ko,$(notdir $(virtio_modules))))
+$(GUEST)/modules/disks.list: tools/guest-modules.sh $(GUEST)/kernel/version
+	tools/guest-modules.sh $(GUEST)/kernel $(@D) disks=$(disk_modules) ram=brd
 
-$(virtio_files): $(GUEST)/kernel/version
-	strip --strip-debug -o $@ $(@D)/kernel/modules/drivers/$(filter %/$(basename $(@F)),$(virtio_modules)).ko
+$(GUEST)/modules-cache/xfs.list: tools/guest-modules.sh $(GUEST)/kernel/version
+	tools/guest-modules.sh $(GUEST)/kernel $(@D) $(cache_lists)
 
-# File systems and device-mapper, for the tests of the page cache; zram, to compare with.
-fs_modules := lib/libcrc32c fs/xfs/xfs drivers/md/dm-mod drivers/md/dm-flakey mm/zsmalloc \
-	      crypto/lzo-rle drivers/block/zram/zram
-fs_files   := $(addprefix $(GUEST)/,$(addsuffix .ko,$(notdir $(fs_modules))))
-
-$(fs_files): $(GUEST)/kernel/version
-	strip --strip-debug -o $@ $(@D)/kernel/modules/$(filter %/$(basename $(@F)),$(fs_modules)).ko
+# All files of the folders $(1), for the shell: FILE:lib/NAME.
+in_lib = $$(for file in $(addsuffix /*,$(1)); do echo "$$file:lib/$${file\#\#*/}"; done)
 
 guest_programs := $(addprefix $(GUEST)/,hog vectors churn rules dmctl cost reexec)
 
@@ -104,29 +98,33 @@ $(guest_programs): $(GUEST)/%: tests/guest-linux/%.c | deps-build
 $(GUEST)/rules: tests/guest-linux/rules_pages.c tests/guest-linux/rules.h
 
 initrd_files := tests/guest-linux/init:init $(GUEST)/tidepool.ko:lib/tidepool.ko \
-		$(GUEST)/brd.ko:lib/brd.ko $(GUEST)/hog $(GUEST)/vectors \
-		$(foreach file,$(virtio_files),$(file):lib/$(notdir $(file)))
+		$(GUEST)/hog $(GUEST)/vectors $(call in_lib,$(GUEST)/modules)
 
 $(GUEST)/initrd.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/tidepool.ko \
-		     $(GUEST)/brd.ko $(virtio_files) $(GUEST)/hog $(GUEST)/vectors
+		     $(GUEST)/modules/disks.list $(GUEST)/hog $(GUEST)/vectors
 	tools/mkinitramfs.sh $@ $(initrd_files)
 
 init_parts := $(addprefix tests/guest-linux/,bench.sh faults.sh rules.sh shared.sh)
 
 # The same with what the tests of the page cache need; apart, for each boot unpacks it all.
 $(GUEST)/initrd-cache.img: $(GUEST)/initrd.img $(GUEST)/tidepool-test.ko $(GUEST)/tidepool-dm.ko \
-			   $(fs_files) $(guest_programs) $(init_parts)
+			   $(GUEST)/modules-cache/xfs.list $(guest_programs) $(init_parts)
 	tools/mkinitramfs.sh $@ $(initrd_files) $(GUEST)/tidepool-test.ko:lib/tidepool-test.ko \
-		$(GUEST)/tidepool-dm.ko:lib/tidepool-dm.ko \
-		$(foreach file,$(fs_files) $(init_parts),$(file):lib/$(notdir $(file))) \
+		$(GUEST)/tidepool-dm.ko:lib/tidepool-dm.ko $(call in_lib,$(GUEST)/modules-cache) \
+		$(foreach file,$(init_parts),$(file):lib/$(notdir $(file))) \
 		$(filter-out %/hog %/vectors,$(guest_programs))
 
-# The same for another kernel, with no other modules than the driver.
-$(GUEST)/initrd-%.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/driver-%/tidepool.ko \
-		       $(GUEST)/hog
+# For another kernel, with what its tests need.
+$(foreach kernel,$(other_kernels),$(GUEST)/modules-$(kernel)/disks.list): \
+$(GUEST)/modules-%/disks.list: tools/guest-modules.sh $(GUEST)/kernel-%/version
+	tools/guest-modules.sh $(GUEST)/kernel-$* $(@D) disks=$(disk_modules),ext4 ram=brd xfs=xfs dm=dm-mod
+
+$(GUEST)/initrd-%.img: tools/mkinitramfs.sh tests/guest-linux/init tests/guest-linux/shared.sh \
+		       $(GUEST)/driver-%/tidepool.ko $(GUEST)/modules-%/disks.list $(guest_programs)
 	strip --strip-debug -o $(GUEST)/driver-$*/stripped.ko $(GUEST)/driver-$*/tidepool.ko
-	tools/mkinitramfs.sh $@ tests/guest-linux/init:init \
-		$(GUEST)/driver-$*/stripped.ko:lib/tidepool.ko $(GUEST)/hog
+	tools/mkinitramfs.sh $@ tests/guest-linux/init:init tests/guest-linux/shared.sh:lib/shared.sh \
+		$(GUEST)/driver-$*/stripped.ko:lib/tidepool.ko $(guest_programs) \
+		$(call in_lib,$(GUEST)/modules-$*)
 
 # ---- the package --------------------------------------------------------------------------------
 

@@ -27,9 +27,7 @@ start_with()
 		return
 		;;
 	zram)
-		for module in zsmalloc lzo-rle zram; do
-			insmod /lib/$module.ko || finish FAIL "insmod $module"
-		done
+		load_list zram
 		echo "${swap_mib}M" >/sys/block/zram0/disksize || finish FAIL zram
 		mkswap /dev/zram0 >/dev/null || finish FAIL mkswap
 		swapon /dev/zram0 || finish FAIL swapon

@@ -43,9 +43,7 @@ race()
 test_rules()
 {
 	start_cache keep_dropped=1
-	for module in dm-mod dm-flakey; do
-		insmod /lib/$module.ko || finish FAIL "insmod $module"
-	done
+	load_list dm
 	# The disk's interrupts on the first CPU: the second one holds up puts with interrupts off.
 	for irq in /proc/irq/[0-9]*/smp_affinity; do
 		echo 1 >"$irq" 2>/dev/null

@@ -22,7 +22,7 @@ expect_disks()
 # Writes to the disk past its being read-only, by way of a device above it.
 write_shared()
 {
-	insmod /lib/dm-mod.ko || finish FAIL "insmod dm-mod"
+	load dm-mod
 	dmctl create over "$(blockdev --getsz /dev/vda)" linear "/dev/vda 0" || finish FAIL dmctl
 	dd if=/dev/zero of=/dev/dm-0 bs=4k count=1 oflag=direct 2>/dev/null &&
 		finish FAIL "the image was written"
