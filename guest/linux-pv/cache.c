@@ -18,8 +18,10 @@
 #include <linux/export.h>
 #include <linux/kobject.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
+#include <linux/reboot.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
@@ -256,12 +258,31 @@ static int cache_attach_list(const char *disks)
 	return 0;
 }
 
+/* A kernel that is started by kexec may not have the driver: nothing is left for it to be charged for. */
+static int cache_notify_reboot(struct notifier_block *block, unsigned long event, void *data)
+{
+	if (event != SYS_RESTART)
+		return NOTIFY_DONE;
+	mutex_lock(&cache_lock);
+	if (started)
+		tidepool_disk_retire_all();
+	mutex_unlock(&cache_lock);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block reboot_notifier = {
+	.notifier_call = cache_notify_reboot,
+};
+
 int tidepool_cache_init(const char *disks)
 {
-	int err = sysfs_create_files(tidepool_kobj, cache_attributes);
+	int err = register_reboot_notifier(&reboot_notifier);
 
 	if (err)
 		return err;
+	err = sysfs_create_files(tidepool_kobj, cache_attributes);
+	if (err)
+		goto unregister_notifier;
 	err = sysfs_create_group(tidepool_kobj, &tidepool_cache_group);
 	if (err)
 		goto remove_files;
@@ -274,6 +295,8 @@ remove_group:
 	sysfs_remove_group(tidepool_kobj, &tidepool_cache_group);
 remove_files:
 	sysfs_remove_files(tidepool_kobj, cache_attributes);
+unregister_notifier:
+	unregister_reboot_notifier(&reboot_notifier);
 	return err;
 }
 
@@ -290,6 +313,7 @@ void tidepool_cache_exit(void)
 	struct tidepool_disk *disk;
 	unsigned int i;
 
+	unregister_reboot_notifier(&reboot_notifier);
 	/* Waits for whoever writes to them. */
 	sysfs_remove_group(tidepool_kobj, &tidepool_cache_group);
 	sysfs_remove_files(tidepool_kobj, cache_attributes);

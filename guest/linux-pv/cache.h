@@ -274,6 +274,9 @@ void tidepool_disk_close(struct tidepool_disk *disk);
 /* Renews all private disks. Context: may sleep. */
 void tidepool_disk_renew_all(void);
 
+/* Nothing is kept any more, and nothing is left in the private pool. Context: may sleep. */
+void tidepool_disk_retire_all(void);
+
 /* Renews the disk if its size has changed; a shared one stays read-only. Context: any. */
 static inline void tidepool_disk_check(struct tidepool_disk *disk)
 {

@@ -134,6 +134,26 @@ void tidepool_disk_renew(struct tidepool_disk *disk)
 		disk->gendisk->disk_name);
 }
 
+void tidepool_disk_retire_all(void)
+{
+	struct tidepool_disk *disk;
+	unsigned int i;
+
+	mutex_lock(&disks_lock);
+	for (i = 0; i < TIDEPOOL_DISKS; i++) {
+		disk = rcu_dereference_protected(disks[i], lockdep_is_held(&disks_lock));
+		if (disk)
+			WRITE_ONCE(disk->live, false);
+	}
+	synchronize_rcu(); /* puts that saw them live */
+	for (i = 0; i < TIDEPOOL_DISKS; i++) {
+		disk = rcu_dereference_protected(disks[i], lockdep_is_held(&disks_lock));
+		if (disk && tidepool_disk_is_private(disk))
+			tidepool_store_flush_disk(disk->id, disk_blocks(disk));
+	}
+	mutex_unlock(&disks_lock);
+}
+
 void tidepool_disk_renew_all(void)
 {
 	struct tidepool_disk *disk;

@@ -44,17 +44,11 @@ static __always_inline long tidepool_call(unsigned int op, unsigned long rdi, un
 	return rax;
 }
 
-/* A new private pool of 4 KiB pages; @flags: TIDEPOOL_POOL_PERSISTENT or 0. Returns its id. */
-static inline long tidepool_call_new_pool(unsigned long flags)
+/* A pool of 4 KiB pages; @flags: TIDEPOOL_POOL_*. Returns its id. See tidepool_pool_open(). */
+static inline long tidepool_call_new_pool(unsigned long flags, u64 uuid_low, u64 uuid_high)
 {
-	return tidepool_call(TIDEPOOL_OP_NEW_POOL, flags | TIDEPOOL_POOL_VERSION, 0, 0, 0, 0, 0);
-}
-
-/* The shared ephemeral pool of 4 KiB pages with this uuid. Returns its id, this guest's own. */
-static inline long tidepool_call_share_pool(u64 uuid_low, u64 uuid_high)
-{
-	return tidepool_call(TIDEPOOL_OP_NEW_POOL, TIDEPOOL_POOL_SHARED | TIDEPOOL_POOL_VERSION,
-			     uuid_low, uuid_high, 0, 0, 0);
+	return tidepool_call(TIDEPOOL_OP_NEW_POOL, flags | TIDEPOOL_POOL_VERSION, uuid_low,
+			     uuid_high, 0, 0, 0);
 }
 
 /* One bounded step of a pool's destruction; -TIDEPOOL_EAGAIN asks for the next. */

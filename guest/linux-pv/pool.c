@@ -5,6 +5,7 @@
 
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
+#include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/percpu.h>
 #include <linux/printk.h>
@@ -14,6 +15,8 @@
 
 #include "hypercall.h"
 #include "pool.h"
+
+#define FROZEN_WAIT_MS 100u /* between two tries for a pool */
 
 static void pool_count_add(struct tidepool_pool *pool, unsigned int which, s64 n)
 {
@@ -69,6 +72,21 @@ static int pool_alloc_cpus(struct tidepool_pool *pool)
 	return 0;
 }
 
+long tidepool_pool_open(unsigned long flags, u64 uuid_low, u64 uuid_high)
+{
+	bool said = false;
+	long id;
+
+	while ((id = tidepool_call_new_pool(flags, uuid_low, uuid_high)) == -TIDEPOOL_EFROZEN) {
+		if (!said)
+			pr_info("this guest is frozen: waiting until it may have a pool\n");
+		said = true;
+		if (msleep_interruptible(FROZEN_WAIT_MS))
+			return -EINTR;
+	}
+	return id;
+}
+
 int tidepool_pool_create(struct tidepool_pool *pool, u64 slots)
 {
 	long id;
@@ -82,7 +100,7 @@ int tidepool_pool_create(struct tidepool_pool *pool, u64 slots)
 		return -ENOMEM;
 	}
 
-	id = tidepool_call_new_pool(TIDEPOOL_POOL_PERSISTENT);
+	id = tidepool_pool_open(TIDEPOOL_POOL_PERSISTENT, 0, 0);
 	if (id < 0) {
 		pr_err("the hypervisor refused a pool: error %ld\n", id);
 		pool_free_cpus(pool);

@@ -38,9 +38,20 @@ struct tidepool_pool {
 };
 
 /*
+ * tidepool_pool_open - have the hypervisor make a pool, or let this guest into a shared one
+ * @flags: TIDEPOOL_POOL_PERSISTENT, TIDEPOOL_POOL_SHARED, or 0: private and ephemeral
+ * @uuid_low, @uuid_high: which one, if it is shared
+ *
+ * While the guest is frozen there are no new pools: waits for its thaw, or for a signal.
+ *
+ * Returns its id, -EINTR, or the hypervisor's refusal. Context: may sleep.
+ */
+long tidepool_pool_open(unsigned long flags, u64 uuid_low, u64 uuid_high);
+
+/*
  * tidepool_pool_create - make a pool of up to @slots pages, empty
  *
- * Returns 0, -ENOMEM, or the hypervisor's refusal. @pool is the caller's; on success it needs
+ * Returns 0, -ENOMEM, or what tidepool_pool_open() does. @pool is the caller's; on success it needs
  * tidepool_pool_destroy(). Context: may sleep.
  */
 int tidepool_pool_create(struct tidepool_pool *pool, u64 slots);

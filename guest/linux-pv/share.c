@@ -21,6 +21,7 @@
 
 #include "cache.h"
 #include "hypercall.h"
+#include "pool.h"
 
 #define NO_IMAGE 0
 
@@ -62,7 +63,7 @@ static int open_pool(const char *name)
 		return -EINVAL;
 	}
 	memcpy(uuid, name, strlen(name));
-	pool = tidepool_call_share_pool(uuid[0], uuid[1]);
+	pool = tidepool_pool_open(TIDEPOOL_POOL_SHARED, uuid[0], uuid[1]);
 	if (pool == -TIDEPOOL_EPERM)
 		pr_err("this guest has no right to an ephemeral pool %s\n", name);
 	else if (pool < 0)

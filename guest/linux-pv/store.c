@@ -19,6 +19,7 @@
 
 #include "cache.h"
 #include "hypercall.h"
+#include "pool.h"
 #include "test.h"
 
 #define OBJECT_BITS   12
@@ -50,7 +51,7 @@ int tidepool_store_create(void)
 			return -ENOMEM;
 		}
 	}
-	id = tidepool_call_new_pool(0);
+	id = tidepool_pool_open(0, 0, 0);
 	if (id < 0) {
 		pr_err("the hypervisor refused an ephemeral pool: error %ld\n", id);
 		free_batches();
