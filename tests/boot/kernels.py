@@ -10,23 +10,28 @@ import pytest
 from machine import BUILD, Qemu
 from mkiso import Module
 from test_balloon import BALLOON_CMDLINE, BALLOON_WORDS, check_balloon
+from test_cache import Boot, run_churn, run_three_passes
 from test_linux import check_figures_agree, linux
+from test_shared import check_shared
 
 # Folders of build/guest: the generic kernels, and the cloud kernel that the other tests do not use.
 KERNELS = ("kernel-generic", "kernel-generic-6.12", "kernel-6.12")
+
+# Little for each: the tests of the page cache are about files that do not fit.
+RAM_MIB = {"kernel-generic": 128, "kernel-generic-6.12": 120, "kernel-6.12": 112}
 
 HUGE_CMDLINE = "tp.huge=1 tp.passes=0 tp.noise=12"
 NOISE_PAGES = 12 * 256
 
 
-def boot(kernel: str, folder: Path, words: str, cmdline: str) -> list[Module]:
+def boot(kernel: str, folder: Path, words: str, cmdline: str, name: str = "web") -> list[Module]:
     """The two modules of a guest with this kernel and the driver that was built for it."""
     vmlinuz = folder / "vmlinuz"
     shutil.copyfile(BUILD / "guest" / kernel / "vmlinuz", vmlinuz)
     initrd = BUILD / "guest" / f"{kernel.replace('kernel', 'initrd')}.img"
     return [
-        Module(vmlinuz, f"web kernel {words} -- console=ttyS0 {cmdline}"),
-        Module(initrd, "web initrd"),
+        Module(vmlinuz, f"{name} kernel {words} -- console=ttyS0 {cmdline}"),
+        Module(initrd, f"{name} initrd"),
     ]
 
 
@@ -47,6 +52,28 @@ def test_swap(kernel: str, tmp_path: Path) -> None:
 def test_balloon(kernel: str, tmp_path: Path) -> None:
     """Its balloon, on the same terms as that of the kernel that `make test` uses."""
     check_balloon(boot(kernel, tmp_path, BALLOON_WORDS, BALLOON_CMDLINE))
+
+
+def booter(kernel: str, folder: Path) -> Boot:
+    """What the tests of the page cache boot this kernel by."""
+    return lambda name, words, cmdline: boot(kernel, folder, words, cmdline, name)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_cache(kernel: str, tmp_path: Path) -> None:
+    """ext4, a module of the generic kernels: the disk is read once."""
+    run_three_passes(Qemu, tmp_path, boot=booter(kernel, tmp_path), ram_mib=RAM_MIB[kernel])
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_churn(kernel: str, tmp_path: Path) -> None:
+    """XFS, whose large folios a later kernel makes more use of."""
+    run_churn("xfs", tmp_path, boot=booter(kernel, tmp_path), ram_mib=RAM_MIB[kernel])
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_shared(kernel: str, tmp_path: Path) -> None:
+    check_shared(tmp_path, booter(kernel, tmp_path), RAM_MIB[kernel])
 
 
 def check_huge(modules: list[Module], test: str) -> dict[str, int]:

@@ -6,6 +6,7 @@ import random
 import re
 import subprocess
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,17 @@ def passes(output: str, guest: str = "web") -> list[Counter[str]]:
     ]
 
 
+Boot = Callable[[str, str, str], list[Module]]  # name, words, the kernel's command line
+
+
+def boot_cache(name: str, words: str, cmdline: str) -> list[Module]:
+    """The two modules of a guest that runs the kernel of `make test` with all there is."""
+    return [
+        Module(VMLINUZ, f"{name} kernel {words} -- console=ttyS0 {cmdline}"),
+        Module(INITRD_CACHE, f"{name} initrd"),
+    ]
+
+
 def run_guest(
     machine_type: type[Machine],
     image: Path,
@@ -76,15 +88,12 @@ def run_guest(
     words: str = "",
     *,
     ram_mib: int = 96,
+    boot: Boot = boot_cache,
     **options,
 ) -> str:
     """One guest with the disk; returns what the console said."""
-    words = f"memory={ram_mib}M on_crash=stop {words}"
-    modules = [
-        Module(VMLINUZ, f"web kernel {words} -- console=ttyS0 {cmdline}"),
-        Module(INITRD_CACHE, "web initrd"),
-        Module(image, "web disk"),
-    ]
+    modules = boot("web", f"memory={ram_mib}M on_crash=stop {words}", cmdline)
+    modules.append(Module(image, "web disk"))
     with machine_type(modules, memory=640, **options) as machine:
         output = machine.wait_end()
     failures = re.search(r"tidepool-test: .*FAIL.*|BUG:.*|Oops.*|hung task.*", output)
@@ -93,10 +102,12 @@ def run_guest(
     return output
 
 
-def run_three_passes(machine_type: type[Machine], folder: Path, frontend: str) -> None:
+def run_three_passes(
+    machine_type: type[Machine], folder: Path, frontend: str = "ftrace", **options
+) -> None:
     """More files than the guest has room for: the disk is read once, then the store serves."""
     cmdline = f"tp.test=cache tp.frontend={frontend}"
-    output = run_guest(machine_type, make_ext4(folder), cmdline, cpus=1, limit=200)
+    output = run_guest(machine_type, make_ext4(folder), cmdline, cpus=1, limit=200, **options)
     first, second, third = passes(output)
     assert first["sectors"] >= SECTORS
     assert second["sectors"] + third["sectors"] < SECTORS // 10
@@ -108,14 +119,18 @@ def test_cache_svm(frontend: str, tmp_path: Path) -> None:
     run_three_passes(Qemu, tmp_path, frontend)
 
 
-@pytest.mark.parametrize("fs", ["ext4", "xfs"])
-def test_churn_svm(fs: str, tmp_path: Path) -> None:
+def run_churn(fs: str, folder: Path, **options) -> None:
     """Files change in every way while pages come and go; each byte is what was written."""
-    image = make_ext4(tmp_path) if fs == "ext4" else make_xfs(tmp_path)
-    output = run_guest(Qemu, image, f"tp.test=churn tp.fs={fs}", "vcpus=2", limit=250)
+    image = make_ext4(folder) if fs == "ext4" else make_xfs(folder)
+    output = run_guest(Qemu, image, f"tp.test=churn tp.fs={fs}", "vcpus=2", limit=250, **options)
     assert re.search(r"web\| churn: OK", output)
     (figures,) = passes(output)
     assert figures["puts"] > 5000 and figures["gets"] > 1000 and figures["flushed"] > 1000
+
+
+@pytest.mark.parametrize("fs", ["ext4", "xfs"])
+def test_churn_svm(fs: str, tmp_path: Path) -> None:
+    run_churn(fs, tmp_path)
 
 
 def run_rules(folder: Path, words: str = "") -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from machine import Machine, Qemu
 from mkiso import Module
-from test_cache import INITRD_CACHE, make_ext4, passes
-from test_linux import VMLINUZ
+from test_cache import boot_cache, make_ext4, passes
 from test_monitor import command, free_kib, wait_stopped
 
 FAULTS = ["freeze", "thaw", "evict"]
@@ -17,17 +16,21 @@ ANSWERS = r"guest web (is frozen|is not frozen|loses its|is not running)|still a
 BACKING_MIB = 48
 
 
-def two_disks(folder: Path, image: Path, words: str, cmdline: str) -> list[Module]:
-    """One guest with two disks: its files, and what backs its swap."""
-    backing = folder / "backing"
-    backing.write_bytes(bytes(BACKING_MIB << 20))
-    words = f"vcpus=2 on_crash=stop {words}"
-    return [
-        Module(VMLINUZ, f"web kernel {words} -- console=ttyS0 {cmdline}"),
-        Module(INITRD_CACHE, "web initrd"),
-        Module(image, "web disk"),
-        Module(backing, "web disk"),
-    ]
+def two_disks(
+    folder: Path,
+    image: Path,
+    words: str,
+    cmdline: str,
+    *,
+    vcpus: int = 2,
+    second: Path | None = None,
+) -> list[Module]:
+    """One guest with two disks: its files, and what backs its swap, or another one."""
+    if not second:
+        second = folder / "backing"
+        second.write_bytes(bytes(BACKING_MIB << 20))
+    modules = boot_cache("web", f"vcpus={vcpus} on_crash=stop {words}", cmdline)
+    return [*modules, Module(image, "web disk"), Module(second, "web disk")]
 
 
 def tmem_figures(machine: Machine) -> dict[str, int]:
