@@ -66,6 +66,7 @@ static void evict_probe_delete(void *data, struct folio *folio)
 	struct tidepool_batch *batch = NULL;
 	long count = folio_nr_pages(folio);
 	bool wanted = evict_wants(folio);
+	u64 start = tidepool_test_now();
 	struct tidepool_disk *disk;
 	struct page *page;
 	u64 entry;
@@ -97,6 +98,7 @@ static void evict_probe_delete(void *data, struct folio *folio)
 		tidepool_batch_put(batch);
 		tidepool_batch_close(batch);
 	}
+	tidepool_test_note(start, count);
 }
 
 /* folio_migrate_flags(new, old): the content is copied, both are locked. */

@@ -8,6 +8,7 @@
 #include <linux/processor.h>
 #include <linux/time64.h>
 #include <linux/timekeeping.h>
+#include <asm/tsc.h>
 
 #include "test.h"
 
@@ -26,6 +27,11 @@ MODULE_PARM_DESC(test_refuse, "FOR TESTS: refuse every Nth batch of puts as if t
 static bool fail_writes;
 module_param_named(test_fail_writes, fail_writes, bool, 0644);
 MODULE_PARM_DESC(test_fail_writes, "FOR TESTS: writes of files' pages fail");
+
+static unsigned long longest[2];
+module_param_array_named(test_longest, longest, ulong, NULL, 0644);
+MODULE_PARM_DESC(test_longest, "FOR TESTS: ticks that the longest eviction of a folio took, interrupts "
+			       "off, and its pages");
 
 static atomic_t batches;
 
@@ -53,4 +59,20 @@ bool tidepool_test_refuse(void)
 bool tidepool_test_fail_writes(void)
 {
 	return READ_ONCE(fail_writes);
+}
+
+u64 tidepool_test_now(void)
+{
+	return rdtsc_ordered();
+}
+
+/* Two CPUs at once may lose the longer one: for a bench with one. */
+void tidepool_test_note(u64 start, long pages)
+{
+	u64 ticks = rdtsc_ordered() - start;
+
+	if (ticks <= longest[0])
+		return;
+	longest[0] = ticks;
+	longest[1] = pages;
 }

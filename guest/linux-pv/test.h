@@ -62,6 +62,10 @@ bool tidepool_test_refuse(void);
 /* Whether files' pages are not to reach the disk, their writes to fail: test_fail_writes=1. */
 bool tidepool_test_fail_writes(void);
 
+/* Ticks of the TSC; and what took longest since they were asked for, in test_longest. */
+u64 tidepool_test_now(void);
+void tidepool_test_note(u64 start, long pages);
+
 #else
 
 static inline bool tidepool_rule(enum tidepool_rule rule)
@@ -85,6 +89,15 @@ static inline bool tidepool_test_refuse(void)
 static inline bool tidepool_test_fail_writes(void)
 {
 	return false;
+}
+
+static inline u64 tidepool_test_now(void)
+{
+	return 0;
+}
+
+static inline void tidepool_test_note(u64 start, long pages)
+{
 }
 
 #endif

@@ -8,7 +8,8 @@ files: 512 MiB of files read three times in random order by a guest of 256 MiB.
 build: a C program compiled, its files pushed out of the page cache by a program that wants the
        memory, and compiled again.
 fits:  both again where everything fits into the RAM, time at 1 ns an instruction over that without the driver.
-cost:  instructions for a page that reclaim takes, and for one that comes back.
+cost:  instructions for a page that reclaim takes, and for one that comes back; and for a large folio
+       of XFS, for which interrupts are off.
 
 Prints "name value unit" lines. "plain" has no driver, "tmem" swap and page cache in the store, "zram"
 swap compressed in the guest's own RAM, which is the same for all. Disks take 200 us a request in the
@@ -29,6 +30,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 sys.path.insert(0, str(ROOT / "tests" / "boot"))
 from machine import BUILD, Qemu  # noqa: E402
 from mkiso import Module  # noqa: E402
+from test_cache import make_xfs  # noqa: E402
 
 DELAY = "delay=200us"
 LIMIT = 1500
@@ -156,6 +158,12 @@ def bench_cost(folder: Path) -> None:
         for what, out, back in re.findall(r"cost: (\w+) out=(\d+) back=(\d+)", output):
             say(f"linux_{what}_{how}_out", out, "instructions")
             say(f"linux_{what}_{how}_back", back, "instructions")
+    words = "tp.fs=xfs tp.driver=tidepool-test"
+    output = run(make_xfs(folder), "folio", "tmem", words, icount=True)
+    longest = re.search(r"folio: longest=(\d+) (\d+)\s", output)
+    assert longest
+    say("linux_folio_irqs_off", longest.group(1), "instructions")
+    say("linux_folio_pages", longest.group(2), "pages")
 
 
 BENCHES = {"files": bench_files, "build": bench_build, "fits": bench_fits, "cost": bench_cost}

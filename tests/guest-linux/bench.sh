@@ -7,6 +7,7 @@
 #   tp.test=build    compile all of /mnt/src, have other memory take the page cache's place, and
 #                    compile it again
 #   tp.test=cost     instructions for a page: swap, and the page cache with /mnt/data0
+#   tp.test=folio    ticks for the largest folio of /mnt/data*
 #
 #   tp.with=NAME     none, tmem (swap and page cache in Tidepool) or zram (swap in the guest's RAM)
 #
@@ -110,5 +111,17 @@ test_cost()
 	[ "$with" = none ] || cost swap 48 || finish FAIL swap
 	cat /mnt/data0 >/dev/null
 	[ "$with" = zram ] || cost file /mnt/data0 || finish FAIL file
+	finish PASS
+}
+
+# The longest time with interrupts off: a folio as large as there are, put page by page.
+test_folio()
+{
+	start_with
+	echo 4096 >/sys/block/vda/queue/read_ahead_kb
+	echo 1 >/sys/module/tidepool/parameters/keep_dropped
+	cat /mnt/data* >/dev/null
+	echo 1 >/proc/sys/vm/drop_caches
+	echo "folio: longest=$(tr , ' ' </sys/module/tidepool/parameters/test_longest)"
 	finish PASS
 }
