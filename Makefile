@@ -22,8 +22,8 @@ all: deps-build $(ELF) guest-images guest-tests
 
 # ---- dependencies: Debian packages, installed when missing -------------------------------------
 
-.PHONY: deps-build deps-run deps-test deps-bench
-deps-build deps-run deps-test deps-bench: deps-%:
+.PHONY: deps-build deps-run deps-test deps-soak deps-bench
+deps-build deps-run deps-test deps-soak deps-bench: deps-%:
 	@tools/deps.sh $*
 
 # ---- the hypervisor -----------------------------------------------------------------------------
@@ -164,7 +164,7 @@ bench-linux: all deps-run deps-test deps-bench
 
 # The boot tests of the page cache over and over with longer runs, and on both backends.
 .PHONY: soak-linux
-soak-linux: all deps-run deps-test
+soak-linux: all deps-run deps-test deps-soak
 	$(PYTEST) -q -p no:cacheprovider tests/boot/soak_linux.py
 
 bench-store: deps-build $(BENCH)/store

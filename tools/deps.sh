@@ -3,7 +3,7 @@
 #
 # Install the Debian packages that a part of the build needs, those that are missing only.
 #
-#   tools/deps.sh GROUP...        GROUP: build | run | test | fuzz | bench
+#   tools/deps.sh GROUP...        GROUP: build | run | test | soak | fuzz | bench
 #
 # One dpkg-query answers whether anything is missing, so a call on a complete machine costs some
 # milliseconds and neither network nor root. Debian 12; uses sudo when not root; asks nothing.
@@ -17,6 +17,8 @@ build="gcc gcc-12 libc6-dev make clang clang-format binutils acpica-tools liblz4
 run="qemu-system-x86 bochs bochsbios vgabios ovmf grub-common grub-pc-bin grub-efi-amd64-bin
 	xorriso mtools python3"
 test="e2fsprogs xfsprogs dkms man-db systemd python3-pytest python3-pytest-xdist python3-pexpect"
+# What the guest of a soak test verifies its files and its memory with.
+soak="fio stress-ng"
 # What the guest of a bench compiles with.
 bench="tcc"
 # The sanitizers and the fuzzer that clang links with.
@@ -24,7 +26,7 @@ fuzz="clang libclang-rt-14-dev"
 
 usage()
 {
-	echo "usage: $0 build|run|test|fuzz|bench..." >&2
+	echo "usage: $0 build|run|test|soak|fuzz|bench..." >&2
 	exit 2
 }
 
@@ -41,6 +43,7 @@ for group in "$@"; do
 	run) wanted="$wanted $run" ;;
 	test) wanted="$wanted $test" ;;
 	fuzz) wanted="$wanted $fuzz" ;;
+	soak) wanted="$wanted $soak" ;;
 	bench) wanted="$wanted $bench" ;;
 	*) usage ;;
 	esac

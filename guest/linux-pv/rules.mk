@@ -104,7 +104,7 @@ $(GUEST)/initrd.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/tidepo
 		     $(GUEST)/modules/disks.list $(GUEST)/hog $(GUEST)/vectors
 	tools/mkinitramfs.sh $@ $(initrd_files)
 
-init_parts := $(addprefix tests/guest-linux/,bench.sh faults.sh rules.sh shared.sh)
+init_parts := $(addprefix tests/guest-linux/,bench.sh faults.sh rules.sh shared.sh stress.sh)
 
 # The same with what the tests of the page cache need; apart, for each boot unpacks it all.
 $(GUEST)/initrd-cache.img: $(GUEST)/initrd.img $(GUEST)/tidepool-test.ko $(GUEST)/tidepool-dm.ko \

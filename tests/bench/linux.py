@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 sys.path.insert(0, str(ROOT / "tests" / "boot"))
 from machine import BUILD, Qemu  # noqa: E402
 from mkiso import Module  # noqa: E402
+from stress import copy_program  # noqa: E402
 from test_cache import make_xfs  # noqa: E402
 
 DELAY = "delay=200us"
@@ -81,13 +82,7 @@ def make_program(folder: Path) -> Path:
         text += functions(f"s{number}", SOURCE_FUNCTIONS)
         text += f"int main{number}(int a)\n{{\n\treturn s{number}_1(a, h{headers[0]}_2(a, a));\n}}\n"
         (tree / "src" / f"s{number}.c").write_text(text)
-    tcc = shutil.which("tcc")
-    assert tcc, "make bench-linux installs tcc"
-    listed = subprocess.run(["ldd", tcc], check=True, capture_output=True, text=True).stdout
-    for path in re.findall(r"(/\S+)", listed):
-        shutil.copy(path, tree / "tools")
-    (tree / "tools" / "ld-linux-x86-64.so.2").rename(tree / "tools" / "ld.so")
-    shutil.copy(tcc, tree / "tools")
+    copy_program("tcc", tree / "tools")
     return make_image(folder, tree, 64)
 
 

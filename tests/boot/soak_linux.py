@@ -2,11 +2,14 @@
 """The page cache in the store for longer, on VMX, and over kexec. `make soak-linux` runs this."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 
 from machine import Bochs, Qemu
+from stress import check_stress
+from test_balloon import BALLOON_CMDLINE, BALLOON_WORDS, check_given
 from test_cache import (
     INITRD_CACHE,
     make_ext4,
@@ -19,7 +22,8 @@ from test_cache import (
     run_three_passes,
 )
 from test_faults import tmem_figures, two_disks
-from test_linux import VMLINUZ
+from test_linux import VMLINUZ, linux
+from test_monitor import command
 
 SECONDS = 300
 
@@ -61,6 +65,41 @@ def test_rules_long(tmp_path: Path) -> None:
 
 def test_three_passes_vmx(tmp_path: Path) -> None:
     run_three_passes(Bochs, tmp_path, "ftrace")
+
+
+def test_balloon_vmx() -> None:
+    """Its first half: of many keys that are typed, Bochs loses one now and then."""
+    modules = linux("web", BALLOON_WORDS, BALLOON_CMDLINE)
+    with Bochs(modules, cmdline="idle=halt", limit=150) as machine:
+        check_given(machine)
+        assert "web| hog: OK" in machine.output()
+
+
+def test_memory(tmp_path: Path) -> None:
+    """Memory is given and taken back, is compacted, and goes off line, while files change in it."""
+    # Blocks of 128 MiB; the kernel can empty those in which it has nothing of its own.
+    cmdline = "movablecore=256M tp.test=memory"
+    guest = two_disks(tmp_path, make_ext4(tmp_path), "memory=512M", cmdline, vcpus=4)
+    with Qemu(guest, memory=1024, cmdline="idle=halt", limit=300) as machine:
+        machine.expect(r"web\| churn: process|tidepool: vda: pages of its files are kept")
+        while "tidepool-balloon:" not in machine.output():
+            command(machine, "balloon web 320M", r"guest web is (asked|not)")
+            time.sleep(4)
+            command(machine, "balloon web 512M", r"guest web is (asked|not)")
+            time.sleep(4)
+        machine.expect(r"web\| tidepool-test: memory (PASS|FAIL).*\n")
+        output = machine.output()
+    assert "tidepool-test: memory PASS" in output
+    given = re.search(r"tidepool-balloon: .* gives=(\d+) takes=(\d+) ", output)
+    assert given and int(given.group(1)) > 20 and int(given.group(2)) > 20
+    blocks = re.search(r"tidepool-memory: blocks=(\d+)\s", output)
+    assert blocks and int(blocks.group(1)) > 0, "no memory went off line"
+    (figures,) = passes(output)
+    assert figures["puts"] > 5000 and figures["moved"] > 100
+
+
+def test_stress(tmp_path: Path) -> None:
+    check_stress(tmp_path)
 
 
 def test_kexec(tmp_path: Path) -> None:

@@ -24,22 +24,29 @@ def await_guest(machine: Machine, when: str) -> dict[str, int]:
     return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", line)}
 
 
+def check_given(machine: Machine) -> int:
+    """A guest "web" gives what it is asked for, to the KiB, and has it again when it needs it. Returns
+    the KiB that were free before."""
+    machine.expect(r"web\| tidepool-modalias: \S+\s")
+    await_guest(machine, "ready")
+    before = free_kib(machine)
+    command(machine, "balloon web 96M", r"guest web is asked to do with 96 MiB")
+    given = await_guest(machine, "given")
+    assert given["given_kib"] == 160 * 1024
+    command(machine, "memory", r"web +96 +96 +256\s")
+    machine.expect(r"web +at \d+ s: MiB free=\d+ available=\d+ committed=\d+ ")
+    assert free_kib(machine) == before + 160 * 1024
+
+    used = await_guest(machine, "used")
+    assert used["relieved"] > 0
+    assert used["given_kib"] < given["given_kib"]
+    return before
+
+
 def check_balloon(modules: list[Module]) -> None:
     """What a guest "web" with these words gives, and takes back, to the KiB."""
     with Qemu(modules, cmdline="idle=halt", limit=150) as machine:
-        alias = machine.expect(r"web\| tidepool-modalias: (\S+)\s").group(1)
-        await_guest(machine, "ready")
-        before = free_kib(machine)
-        command(machine, "balloon web 96M", r"guest web is asked to do with 96 MiB")
-        given = await_guest(machine, "given")
-        assert given["given_kib"] == 160 * 1024
-        command(machine, "memory", r"web +96 +96 +256\s")
-        machine.expect(r"web +at \d+ s: MiB free=\d+ available=\d+ committed=\d+ ")
-        assert free_kib(machine) == before + 160 * 1024
-
-        used = await_guest(machine, "used")
-        assert used["relieved"] > 0
-        assert used["given_kib"] < given["given_kib"]
+        before = check_given(machine)
         command(machine, "balloon web 256M", r"guest web is asked")
         assert await_guest(machine, "returned")["take_refused"] == 0
         assert free_kib(machine) == before
@@ -52,6 +59,7 @@ def check_balloon(modules: list[Module]) -> None:
     assert "Out of memory" not in output and "oom-kill" not in output
 
     # udev loads the driver for the device that the guest has found
+    alias = re.search(r"web\| tidepool-modalias: (\S+)", output).group(1)
     modinfo = ["/sbin/modinfo", "-F", "alias", str(DRIVER)]
     aliases = subprocess.run(modinfo, check=True, capture_output=True, text=True).stdout.split()
     assert any(fnmatch.fnmatch(alias, pattern) for pattern in aliases)
