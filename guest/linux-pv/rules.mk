@@ -78,7 +78,8 @@ $(GUEST)/tidepool.ko: $(GUEST)/driver/tidepool.ko
 # Modules with what they need: of each guest, and for the tests of the page cache only (file systems,
 # devices above a disk; zram, to compare with).
 disk_modules := virtio_mmio,virtio_blk,virtio-rng
-cache_lists  := xfs=xfs dm=dm-flakey zram=lzo-rle,zram
+cache_lists  := xfs=xfs dm=dm-flakey zram=lzo-rle,zram \
+		layers=loop,quota_v2,ecb,xts,cts,sha512_generic,dm-crypt,dm-snapshot,raid1
 
 $(GUEST)/modules/disks.list: tools/guest-modules.sh $(GUEST)/kernel/version
 	tools/guest-modules.sh $(GUEST)/kernel $(@D) disks=$(disk_modules) ram=brd
@@ -89,7 +90,7 @@ $(GUEST)/modules-cache/xfs.list: tools/guest-modules.sh $(GUEST)/kernel/version
 # All files of the folders $(1), for the shell: FILE:lib/NAME.
 in_lib = $$(for file in $(addsuffix /*,$(1)); do echo "$$file:lib/$${file\#\#*/}"; done)
 
-guest_programs := $(addprefix $(GUEST)/,hog vectors churn rules dmctl cost reexec)
+guest_programs := $(addprefix $(GUEST)/,hog vectors churn rules dmctl fsctl cost reexec)
 
 $(guest_programs): $(GUEST)/%: tests/guest-linux/%.c | deps-build
 	@mkdir -p $(@D)
@@ -104,7 +105,7 @@ $(GUEST)/initrd.img: tools/mkinitramfs.sh tests/guest-linux/init $(GUEST)/tidepo
 		     $(GUEST)/modules/disks.list $(GUEST)/hog $(GUEST)/vectors
 	tools/mkinitramfs.sh $@ $(initrd_files)
 
-init_parts := $(addprefix tests/guest-linux/,bench.sh faults.sh rules.sh shared.sh stress.sh)
+init_parts := $(addprefix tests/guest-linux/,bench.sh faults.sh layers.sh rules.sh shared.sh stress.sh)
 
 # The same with what the tests of the page cache need; apart, for each boot unpacks it all.
 $(GUEST)/initrd-cache.img: $(GUEST)/initrd.img $(GUEST)/tidepool-test.ko $(GUEST)/tidepool-dm.ko \

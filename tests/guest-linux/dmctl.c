@@ -5,6 +5,7 @@
  *   dmctl create NAME SECTORS TARGET [ARGUMENTS]
  *   dmctl reload NAME SECTORS TARGET [ARGUMENTS]     another target for it
  *   dmctl remove NAME
+ *   dmctl status NAME                                what the target says of itself
  *
  * Runs on the guest. Exit status 0, or 1 with a line that says what failed.
  */
@@ -47,6 +48,14 @@ static void load(int control, const char *name, const char *sectors, const char 
 	call(control, name, DM_TABLE_LOAD);
 }
 
+static void print_status(int control, const char *name)
+{
+	struct dm_target_spec *spec = (void *)(request.bytes + sizeof(request.head));
+
+	call(control, name, DM_TABLE_STATUS);
+	puts((const char *)(spec + 1));
+}
+
 int main(int argc, char **argv)
 {
 	int control = open("/dev/mapper/control", O_RDWR);
@@ -57,6 +66,10 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "remove")) {
 		call(control, argv[2], DM_DEV_REMOVE);
+		return 0;
+	}
+	if (!strcmp(argv[1], "status")) {
+		print_status(control, argv[2]);
 		return 0;
 	}
 	if (argc < 5)

@@ -2,11 +2,12 @@
 /*
  * hog - use more anonymous memory than there is, and verify every byte of it
  *
- *   hog MIB PASSES [huge]
+ *   hog MIB PASSES [huge | out]
  *
  * Fills MIB MiB with a pattern, each page its own, then visits all pages PASSES times in a random
  * order: each visit verifies the page and writes every second one anew. A last walk verifies all.
- * "huge" asks for transparent huge pages. Runs on the guest; prints one line:
+ * "huge" asks for transparent huge pages; "out" has all of it swapped out before each walk, so that
+ * it need not be more than there is. Runs on the guest; prints one line:
  *
  *   hog: OK pages=N passes=N          exit status 0
  *   hog: BAD page=N word=N pass=N     exit status 1: memory changed its content
@@ -29,6 +30,7 @@ struct hog {
 	uint64_t (*memory)[WORDS_PER_PAGE];
 	uint64_t pages;
 	uint32_t *generation; /* of each page: how often it has been written */
+	bool out;	      /* is swapped out before each walk */
 };
 
 /* Bijective and quick: no two pages, and no two generations of one, look alike. */
@@ -79,6 +81,10 @@ static bool visit_all(struct hog *hog, unsigned long pass)
 	uint64_t page = 0;
 	uint64_t increment = mix(pass) | 1;
 
+	if (hog->out && madvise(hog->memory, hog->pages * PAGE_SIZE, MADV_PAGEOUT)) {
+		printf("hog: pageout: %s\n", strerror(errno));
+		return false;
+	}
 	while (span < hog->pages)
 		span <<= 1;
 	for (uint64_t step = 0; step < span; step++) {
@@ -126,11 +132,13 @@ int main(int argc, char **argv)
 	bool huge;
 
 	if (argc < 3 || argc > 4 || !parse(argv[1], 1, MIB_MAX, &mib) ||
-	    !parse(argv[2], 0, 1000, &passes) || (argc == 4 && strcmp(argv[3], "huge"))) {
-		printf("hog: usage: hog MIB PASSES [huge]\n");
+	    !parse(argv[2], 0, 1000, &passes) ||
+	    (argc == 4 && strcmp(argv[3], "huge") != 0 && strcmp(argv[3], "out") != 0)) {
+		printf("hog: usage: hog MIB PASSES [huge | out]\n");
 		return 2;
 	}
-	huge = argc == 4;
+	huge = argc == 4 && !strcmp(argv[3], "huge");
+	hog.out = argc == 4 && !huge;
 
 	hog.pages = mib * PAGES_PER_MIB;
 	hog.generation = calloc(hog.pages, sizeof(*hog.generation));
