@@ -261,9 +261,9 @@ static int cache_attach_list(const char *disks)
 /* A kernel that is started by kexec may not have the driver: nothing is left for it to be charged for. */
 static int cache_notify_reboot(struct notifier_block *block, unsigned long event, void *data)
 {
-	if (event != SYS_RESTART)
+	/* Not to be waited for: the lock is held by who attaches a disk while the guest is frozen. */
+	if (event != SYS_RESTART || !mutex_trylock(&cache_lock))
 		return NOTIFY_DONE;
-	mutex_lock(&cache_lock);
 	if (started)
 		tidepool_disk_retire_all();
 	mutex_unlock(&cache_lock);
