@@ -101,6 +101,9 @@ $(ELF): linker.ld $(HV_OBJS) $(HV)/symbols0.o tools/gen_symbols.py
 UNIT        := $(BUILD)/unit
 UNIT_CFLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Werror -Wconversion -Wshadow \
 	       -fsanitize=address,undefined -fno-sanitize-recover=all -I. -Iinclude -DHOST_TEST
+# $(call depend,CC,SOURCES): the headers of all sources that are compiled at once. By -MMD each
+# source's list would take the place of the one before.
+depend = $(Q)$(1) -MM -MP -MT $@ $(2) > $@.d
 include tests/unit/units.mk
 UNIT_TESTS := $(patsubst unit_%,$(UNIT)/%,$(filter unit_test_%,$(.VARIABLES)))
 
@@ -108,7 +111,8 @@ UNIT_TESTS := $(patsubst unit_%,$(UNIT)/%,$(filter unit_test_%,$(.VARIABLES)))
 $(UNIT)/test_%: tests/unit/test_%.c $$(unit_test_$$*) Makefile tests/unit/units.mk
 	@mkdir -p $(@D)
 	$(call say,UNIT,$<)
-	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $< $(unit_test_$*) -lcmocka -lpthread $(LZ4)
+	$(call depend,$(CC) $(UNIT_CFLAGS),$< $(unit_test_$*))
+	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $< $(unit_test_$*) -lcmocka -lpthread $(LZ4)
 
 -include $(UNIT_TESTS:=.d)
 

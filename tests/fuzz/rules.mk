@@ -26,7 +26,8 @@ fuzz_insn     := $(unit_test_decode_mmio)
 $(FUZZ)/fuzz_%: tests/fuzz/fuzz_%.c $$(fuzz_$$*) tests/fuzz/rules.mk
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
-	$(Q)clang $(FUZZ_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $(filter %.c,$^) -lcmocka $(LZ4)
+	$(call depend,clang $(FUZZ_CFLAGS),$(filter %.c,$^))
+	$(Q)clang $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^) -lcmocka $(LZ4)
 
 -include $(addprefix $(FUZZ)/fuzz_,$(addsuffix .d,$(FUZZ_TARGETS)))
 

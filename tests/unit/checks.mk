@@ -30,7 +30,8 @@ LONG_CFLAGS := $(filter-out -fsanitize% -fno-sanitize% -O1,$(UNIT_CFLAGS)) -O2 -
 $(UNIT)/long_tmem_model: tests/unit/test_tmem_model.c $$(unit_test_tmem_model)
 	@mkdir -p $(@D)
 	$(call say,LONG,$<)
-	$(Q)$(CC) $(LONG_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $(filter %.c,$^) -lcmocka -lpthread $(LZ4)
+	$(call depend,$(CC) $(LONG_CFLAGS),$(filter %.c,$^))
+	$(Q)$(CC) $(LONG_CFLAGS) -o $@ $(filter %.c,$^) -lcmocka -lpthread $(LZ4)
 
 -include $(UNIT)/long_tmem_model.d
 
@@ -41,7 +42,8 @@ TSAN_CFLAGS := $(filter-out -fsanitize% -fno-sanitize%,$(UNIT_CFLAGS)) -fsanitiz
 $(UNIT)/tsan_tmem_threads: tests/unit/test_tmem_threads.c $$(unit_test_tmem_threads)
 	@mkdir -p $(@D)
 	$(call say,TSAN,$<)
-	$(Q)$(CC) $(TSAN_CFLAGS) -MMD -MF $@.d -MT $@ -o $@ $(filter %.c,$^) -lcmocka -lpthread $(LZ4)
+	$(call depend,$(CC) $(TSAN_CFLAGS),$(filter %.c,$^))
+	$(Q)$(CC) $(TSAN_CFLAGS) -o $@ $(filter %.c,$^) -lcmocka -lpthread $(LZ4)
 
 -include $(UNIT)/tsan_tmem_threads.d
 
