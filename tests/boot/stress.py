@@ -46,5 +46,7 @@ def check_stress(folder: Path) -> None:
     failures = re.search(r"tidepool-test: .*FAIL.*|BUG:.*|Oops.*|WARNING: CPU.*|fail: .*", output)
     assert not failures, failures.group(0)
     assert "web| tidepool-test: tools PASS" in output
+    rounds = re.search(r"web\| tidepool-stress: ops=(\d+)", output)
+    assert rounds and int(rounds.group(1)) >= 8000, "stress-ng did not get through memory once"
     (figures,) = passes(output)
     assert figures["puts"] > 1000 and figures["gets"] > 500 and figures["flushed"] > 1000

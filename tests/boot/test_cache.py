@@ -128,6 +128,18 @@ def run_churn(fs: str, folder: Path, **options) -> None:
     assert figures["puts"] > 5000 and figures["gets"] > 1000 and figures["flushed"] > 1000
 
 
+def test_stream_svm(tmp_path: Path) -> None:
+    """Files that nobody reads again, more than the store has room for, do not push out those that had
+    been read twice; those that had been read once they do."""
+    words = "tmem=28M compress=off"
+    output = run_guest(Qemu, make_ext4(tmp_path), "tp.test=stream", words, cpus=1, limit=150)
+    again, twice, once = (figures["sectors"] for figures in passes(output))
+    files = 3 * FILE_MIB << 20 >> 9
+    assert again < files / 50  # all was in the store
+    assert twice < files / 4
+    assert once > files * 9 / 10
+
+
 @pytest.mark.parametrize("fs", ["ext4", "xfs"])
 def test_churn_svm(fs: str, tmp_path: Path) -> None:
     run_churn(fs, tmp_path)

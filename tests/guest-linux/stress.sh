@@ -75,8 +75,11 @@ test_tools()
 	echo "tidepool-cache: pass=fio$(cache_figures)"
 	mkswap "/dev/$disk" >/dev/null || finish FAIL mkswap
 	swapon "/dev/$disk" || finish FAIL swapon
-	tool stress-ng --temp-path /tmp --vm 1 --vm-bytes "${mib}m" --vm-keep --verify \
-		--timeout 60s
+	available=$(($(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo) / 1024))
+	# Random words, written to all of it and read again: some 7000 operations.
+	tool stress-ng --temp-path /tmp --vm 1 --vm-bytes "$((available + 24))m" --vm-keep --verify \
+		--vm-method rand-set --vm-ops 8000 --timeout 300s --metrics-brief
+	sed -n 's/.*\] *vm  *\([0-9]*\) .*/tidepool-stress: ops=\1/p' /tmp/stress-ng.log
 	stats used
 	[ "$(figure puts)" -gt 1000 ] || finish FAIL "it did not swap"
 	swapoff "/dev/$disk" || finish FAIL swapoff
