@@ -196,8 +196,8 @@ static void test_memory_of_a_guest_ends_that_guest(void **state)
 	assert_int_equal(nr_condemned, 1);
 	assert_int_equal(banks[1][1] | banks[3][1] | mcg_status, 0);
 
-	/* Another CPU, which shares the bank, comes later. */
-	set_bank(3, LOST, 5 * MIB);
+	/* Another CPU, which shares the bank, comes later. The highest bits are no address. */
+	set_bank(3, LOST, BIT(63) | 5 * MIB);
 	vms[1].status = VM_STOPPED;
 	mcg_status = MCIP; /* and its guest cannot go on */
 	machine_check_in_guest(&vcpu);

@@ -133,7 +133,8 @@ static bool can_go_on(void)
 		if (effect == MACHINE_CHECK_FATAL || room-- == 0)
 			return false;
 		/* It may be condemned since another CPU has met the same report. */
-		if (!machine_check_owner(report.address) && !frames_is_condemned(report.address))
+		if (!machine_check_owner(report.address) &&
+		    !frames_is_condemned(report.address & ADDRESS_MASK))
 			return false;
 		explained = true;
 	}
