@@ -239,17 +239,6 @@ static void release_printers(void)
 	}
 }
 
-/* Returns when to call it again. */
-static uint64_t show(uint64_t now)
-{
-	bool was_behind = monitor.behind;
-
-	monitor.behind = console_show();
-	if (was_behind || monitor.behind)
-		release_printers();
-	return monitor.behind ? now + time_ns_to_ticks(SHOW_NS) : TIME_NEVER;
-}
-
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -257,11 +246,15 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 uint64_t monitor_poll(uint64_t now)
 {
-	uint64_t interval = POLL_IDLE_NS, show_at = show(now);
+	bool due = now >= monitor.next_poll, was_behind = monitor.behind;
+	uint64_t interval = POLL_IDLE_NS, show_at;
 
-	if (now < monitor.next_poll)
+	monitor.behind = console_show();
+	show_at = monitor.behind ? now + time_ns_to_ticks(SHOW_NS) : TIME_NEVER;
+	if (due || was_behind || monitor.behind)
+		release_printers();
+	if (!due)
 		return earlier(monitor.next_poll, show_at);
-	release_printers();
 	for (unsigned int i = 0; i < INPUT_BUDGET && !monitor.replaying; i++) {
 		int byte = serial_read();
 

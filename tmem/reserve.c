@@ -339,7 +339,8 @@ void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
 			 struct tmem_shard *held)
 {
 	struct effort effort = {.compress = COMPRESS_TRIES, .squeeze = SQUEEZE_TRIES};
-	unsigned int tries, owed = above_cap(client);
+	bool owes = above_cap(client);
+	unsigned int tries;
 
 	for (tries = 0; tries < ALL_TRIES; tries++) {
 		void *frame = frame_alloc(client, use);
@@ -351,9 +352,9 @@ void *tmem_frame_reserve(struct tmem_client *client, enum tmem_frame_use use,
 		if (!frame)
 			continue;
 		/* What the client was lent it gives back one by one, at the first that it gets. */
-		if (owed == 0 && use == TMEM_FRAME_PAGE && tmem_frame_is_good(frame))
+		if (!owes && use == TMEM_FRAME_PAGE && tmem_frame_is_good(frame))
 			return frame;
-		owed = 0;
+		owes = false;
 		frame_free(client, frame);
 	}
 	return NULL;

@@ -39,7 +39,7 @@ def make_tools(folder: Path) -> Path:
 
 def check_stress(folder: Path) -> None:
     files = make_ext4(folder, 1)
-    cmdline = "tp.test=tools tp.mib=120 tp.swap=160"
+    cmdline = "tp.test=tools tp.swap=160"
     guest = two_disks(folder, files, "memory=160M", cmdline, second=make_tools(folder))
     with Qemu(guest, memory=896, limit=400) as machine:
         output = machine.wait_end()

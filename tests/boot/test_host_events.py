@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """NMIs and machine checks, sent by QEMU's monitor; a stack that is none, by its debugger stub."""
 
-from machine import BUILD, Qemu
-from mkiso import Module
+from machine import Qemu
 from test_monitor import command, wait_stopped
+from test_tiny import tiny
 
-SPIN = Module(BUILD / "tests" / "guest" / "spin.elf", "spin kernel memory=16M -- rounds=5")
+SPIN = tiny("spin", "rounds=5")
 
 # Uncorrected, the processor's state lost, address valid; in the words of QEMU's monitor.
 MACHINE_CHECK = "mce 0 1 0xb600000000000000 0x5 0x1234000 0"
@@ -36,9 +36,11 @@ BAD_MEMORY = "mce 0 1 0xb400000000000000 0x5 0x8001000 0"
 def test_bad_memory_of_a_guest_ends_that_guest() -> None:
     """A machine check that finds its CPU in the hypervisor, about an address in the middle of a guest
     that has most of the host's memory. That block is lost, all else of the guest comes back."""
-    big = Module(BUILD / "tests" / "guest" / "echo.elf", "big kernel memory=160M cpus=0")
-    beside = Module(BUILD / "tests" / "guest" / "spin.elf", "spin kernel memory=16M cpus=1 -- rounds=20")
-    with Qemu([big, beside], cmdline="idle=halt", cpus=2, memory=256, limit=60) as machine:
+    modules = [
+        tiny("echo", name="big", words="memory=160M cpus=0"),
+        tiny("spin", "rounds=20", words="memory=16M cpus=1"),
+    ]
+    with Qemu(modules, cmdline="idle=halt", cpus=2, memory=256, limit=60) as machine:
         machine.expect(r"big\| echo: ready, life 1")
         command(machine, "pause big", r"guest big is paused")
         total = int(command(machine, "memory", r"total +(\d+) KiB").group(1))

@@ -49,7 +49,6 @@ def check_figures_agree(output: str, name: str) -> dict[str, int]:
     return host
 
 
-
 VCPUS = 2
 
 # Checks of its own page tables take a Linux a minute in Bochs: two of three go without.

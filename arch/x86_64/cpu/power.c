@@ -88,11 +88,17 @@ static void wait_for_the_end(void)
 		tsc_wait_usec(WAIT_STEP_USEC);
 }
 
-void platform_power_off(void)
+/* All that was printed is to be seen before the machine ends. */
+static void finish_output(void)
 {
 	cpu_irq_disable();
-	console_set_kick(NULL); /* all that was printed */
+	console_set_kick(NULL);
 	serial_drain();
+}
+
+void platform_power_off(void)
+{
+	finish_output();
 	if (acpi && acpi->has_s5 && acpi->hardware_reduced) {
 		write_register(&acpi->sleep_control, sleep_control_memory,
 			       (uint8_t)((uint32_t)acpi->s5_type_a << SLEEP_CONTROL_TYPE_SHIFT |
@@ -110,9 +116,7 @@ void platform_power_off(void)
 
 void platform_reset(void)
 {
-	cpu_irq_disable();
-	console_set_kick(NULL); /* all that was printed */
-	serial_drain();
+	finish_output();
 	if (acpi && acpi->reset.address) {
 		write_register(&acpi->reset, reset_memory, acpi->reset_value);
 		wait_for_the_end();
