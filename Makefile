@@ -105,16 +105,23 @@ UNIT_CFLAGS := -std=gnu11 -g -O1 -Wall -Wextra -Werror -Wconversion -Wshadow \
 # source's list would take the place of the one before.
 depend = $(Q)$(1) -MM -MP -MT $@ $(2) > $@.d
 include tests/unit/units.mk
-UNIT_TESTS := $(patsubst unit_%,$(UNIT)/%,$(filter unit_test_%,$(.VARIABLES)))
+UNIT_NAMES := $(patsubst unit_test_%,%,$(filter unit_test_%,$(.VARIABLES)))
+UNIT_TESTS := $(UNIT_NAMES:%=$(UNIT)/test_%)
 
-.SECONDEXPANSION:
-$(UNIT)/test_%: tests/unit/test_%.c $$(unit_test_$$*) Makefile tests/unit/units.mk
+# A source is compiled once for all tests that it is linked with.
+unit_objects = $(patsubst %.c,$(UNIT)/obj/%.o,tests/unit/test_$(1).c $(unit_test_$(1)))
+
+.PRECIOUS: $(UNIT)/obj/%.o
+$(UNIT)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(call say,UNIT,$<)
-	$(call depend,$(CC) $(UNIT_CFLAGS),$< $(unit_test_$*))
-	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $< $(unit_test_$*) -lcmocka -lpthread $(LZ4)
+	$(Q)$(CC) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(UNIT_TESTS:=.d)
+.SECONDEXPANSION:
+$(UNIT)/test_%: $$(call unit_objects,$$*) tests/unit/units.mk
+	$(Q)$(CC) $(UNIT_CFLAGS) -o $@ $(filter %.o,$^) -lcmocka -lpthread $(LZ4)
+
+-include $(sort $(foreach name,$(UNIT_NAMES),$(patsubst %.o,%.d,$(call unit_objects,$(name)))))
 
 .PHONY: test test-unit test-boot test-svm test-vmx unit-tests soak
 unit-tests: deps-build $(UNIT_TESTS) $(UNIT)/tsan_tmem_threads $(UNIT)/long_tmem_model
