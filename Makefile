@@ -126,12 +126,15 @@ $(UNIT)/test_%: $$(call unit_objects,$$*) tests/unit/units.mk
 .PHONY: test test-unit test-boot test-svm test-vmx unit-tests soak
 unit-tests: deps-build $(UNIT_TESTS) $(UNIT)/tsan_tmem_threads $(UNIT)/long_tmem_model
 
-# All of it, with one closing line; .ci/run calls this.
-test: all deps-run deps-test unit-tests
-	$(PYTHON) tools/run_tests.py lint unit fuzz boot
+# All of it, with one closing line; .ci/run calls this. What is to be built is built on all cores, as
+# soon as the compilers are there.
+test: deps-build deps-run deps-test deps-fuzz
+	+@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc)) \
+		all unit-tests fuzz-smoke-programs
+	$(PYTHON) tools/run_tests.py lint unit threads fuzz boot
 
 test-unit: deps-test unit-tests
-	$(PYTHON) tools/run_tests.py unit
+	$(PYTHON) tools/run_tests.py unit threads
 
 test-boot: all deps-run deps-test
 	$(PYTHON) tools/run_tests.py boot

@@ -35,7 +35,7 @@ $(FUZZ)/seeds: tests/fuzz/seeds.py
 	$(Q)$(PYTHON) $< $@
 	@touch $@
 
-.PHONY: deps-fuzz fuzz fuzz-smoke
+.PHONY: deps-fuzz fuzz fuzz-smoke fuzz-smoke-programs
 deps-fuzz:
 	@tools/deps.sh fuzz
 
@@ -50,6 +50,8 @@ fuzz: deps-build deps-fuzz $(FUZZ_TARGETS:%=$(FUZZ)/fuzz_%) $(FUZZ)/seeds
 	done
 
 # Short enough for every run of the tests, and with the same dice each time.
+SMOKE_TARGETS := store restore
+fuzz-smoke-programs: deps-build deps-fuzz $(SMOKE_TARGETS:%=$(FUZZ)/fuzz_%) $(FUZZ)/seeds
 fuzz-smoke:
-	@$(MAKE) --no-print-directory fuzz FUZZ_TARGETS='store restore' FUZZ_SECONDS=6 \
+	@$(MAKE) --no-print-directory fuzz FUZZ_TARGETS='$(SMOKE_TARGETS)' FUZZ_SECONDS=6 \
 		FUZZ_OPTIONS='$(FUZZ_OPTIONS) -seed=1'

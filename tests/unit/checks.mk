@@ -4,7 +4,7 @@
 # ---- line coverage of the store and of the boot-time parsers --------------------------------------
 
 COVERAGE        := $(BUILD)/coverage
-COVERAGE_TESTS  := $(filter tmem%,$(patsubst unit_test_%,%,$(filter unit_test_%,$(.VARIABLES)))) \
+COVERAGE_TESTS  := $(filter tmem%,$(UNIT_NAMES)) \
 		   multiboot2 config config_shared
 COVERAGE_CFLAGS := $(filter-out -fsanitize% -fno-sanitize%,$(UNIT_CFLAGS)) -O0 --coverage
 
