@@ -68,7 +68,7 @@ def test_three_passes_vmx(tmp_path: Path) -> None:
 
 
 def test_balloon_vmx() -> None:
-    """Its first half: of many keys that are typed, Bochs loses one now and then."""
+    """Its first half, which takes Bochs four minutes."""
     modules = linux("web", BALLOON_WORDS, BALLOON_CMDLINE)
     with Bochs(modules, cmdline="idle=halt", limit=150) as machine:
         check_given(machine)

@@ -38,13 +38,15 @@ def free_kib(machine: Machine) -> int:
 def test_monitor(machine_type: type[Machine]) -> None:
     """Commands, the way to a guest's console, and the life cycle, on a CPU that a guest keeps busy."""
     modules = [
-        tiny("spin", "rounds=1000000", name="spin"),
+        tiny("spin", "rounds=1000000 open", name="spin"),
         tiny("echo", words="memory=8M on_crash=restart cpus=0"),
     ]
     with machine_type(modules, cpus=1, cmdline="idle=halt", limit=60) as machine:
         machine.expect(r"echo\| echo: ready, life 1")
         machine.expect(r"spin\| spin: 2")
 
+        # pasted after a silence: more than the port's FIFO keeps until it is polled
+        command(machine, f"start {'x' * 60}", r'start: "x{60}": no such guest')
         command(machine, "help", r"exits +GUEST +\S.*")
         command(machine, "guests", r"spin +running +16 +1 +1 ")
         command(machine, "tmem", r"echo +1 +0 +0 +0 +0 +0 +1 ")

@@ -250,6 +250,32 @@ static void test_cpus(void **state)
 	assert_int_equal(info.cpus[3], 7);
 }
 
+static void test_interrupts(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(36), 0);
+	assert_int_equal(info.ioapic_count, 0);
+	assert_int_equal(info.serial.gsi, 4); /* as nobody says anything else */
+	assert_int_equal(info.serial.flags, 0);
+
+	add_madt_entry((const uint8_t[]){1, 12, 2, 0, 0, 0, 0xc0, 0xfe, 24, 1, 0, 0}, 12);
+	add_madt_entry((const uint8_t[]){2, 10, 0, 0, 2, 0, 0, 0, 0, 0}, 10); /* the timer's */
+	add_madt_entry((const uint8_t[]){2, 10, 0, 4, 20, 1, 0, 0, 0x0f, 0}, 10);
+	add_madt_entry((const uint8_t[]){1, 11, 2, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0}, 11); /* short */
+	add_madt_entry((const uint8_t[]){2, 9, 0, 4, 5, 0, 0, 0, 0}, 9); /* likewise */
+	assert_int_equal(parse(36), 0);
+	assert_int_equal(info.ioapic_count, 1);
+	assert_int_equal(info.ioapics[0].base, 0xfec00000);
+	assert_int_equal(info.ioapics[0].gsi, 280);
+	assert_int_equal(info.serial.gsi, 276);
+	assert_int_equal(info.serial.flags, 0x0f);
+
+	for (size_t i = 0; i < ACPI_MAX_IOAPICS; i++)
+		add_madt_entry((const uint8_t[]){1, 12, 2, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0}, 12);
+	assert_int_equal(parse(36), 0);
+	assert_int_equal(info.ioapic_count, ACPI_MAX_IOAPICS);
+}
+
 static void test_too_many_cpus(void **state)
 {
 	(void)state;
@@ -468,6 +494,7 @@ int main(void)
 		cmocka_unit_test_setup(test_bad_rsdp, setup),
 		cmocka_unit_test_setup(test_no_root_table, setup),
 		cmocka_unit_test_setup(test_cpus, setup),
+		cmocka_unit_test_setup(test_interrupts, setup),
 		cmocka_unit_test_setup(test_too_many_cpus, setup),
 		cmocka_unit_test_setup(test_bad_madt_entries, setup),
 		cmocka_unit_test_setup(test_bad_table_lengths, setup),

@@ -261,14 +261,20 @@ static int setup(void **state)
 	return 0;
 }
 
+bool serial_take_interrupt(void)
+{
+	return false;
+}
+
 /* Lets the monitor read all of @text, in as many polls as it takes. */
 static void type(const char *text)
 {
 	input = text;
-	while (*input) {
+	for (size_t i = 0; i <= strlen(text); i++) {
 		now += 20 * MSEC;
 		monitor_poll(now);
 	}
+	assert_string_equal(input, "");
 }
 
 /* A slow port: what is printed comes as it takes it, and a guest that waits for it is told. */
@@ -549,31 +555,14 @@ static void test_log(void **state)
 	printk("a line to find again\n");
 	shown_len = 0;
 	input = "log\rstop web\r";
-	while (*input && polls < 10000) {
+	while (!*call && polls < 10000) {
 		now = monitor_poll(now);
 		polls++;
 	}
 	assert_shown("tidepool> log\n");
 	assert_shown("a line to find again\n");
 	assert_true(polls > 10); /* a line each, not all at once */
-	now = monitor_poll(now);
 	assert_string_equal(call, "stop");
-}
-
-static void test_polls_are_far_apart(void **state)
-{
-	uint64_t next;
-
-	(void)state;
-	now += 1000 * MSEC;
-	next = monitor_poll(now);
-	assert_int_equal(next - now, 20 * MSEC);
-	input = "x";
-	assert_int_equal(monitor_poll(now + MSEC), next); /* not yet */
-	assert_string_equal(input, "x");
-	now = next;
-	assert_int_equal(monitor_poll(now) - now, MSEC);
-	type("\003");
 }
 
 int main(void)
@@ -590,7 +579,6 @@ int main(void)
 		cmocka_unit_test_setup(test_focus, setup),
 		cmocka_unit_test_setup(test_unfinished_lines_are_shown, setup),
 		cmocka_unit_test_setup(test_log, setup),
-		cmocka_unit_test_setup(test_polls_are_far_apart, setup),
 		cmocka_unit_test_setup(test_slow_port, setup),
 	};
 

@@ -27,6 +27,15 @@ enum {
 	MADT_X2APIC_FLAGS = 8,
 	MADT_X2APIC_SIZE = 16,
 	MADT_CPU_ENABLED = 1,
+	MADT_TYPE_IOAPIC = 1,
+	MADT_IOAPIC_ADDRESS = 4,
+	MADT_IOAPIC_GSI = 8,
+	MADT_IOAPIC_SIZE = 12,
+	MADT_TYPE_OVERRIDE = 2,
+	MADT_OVERRIDE_IRQ = 3,
+	MADT_OVERRIDE_GSI = 4,
+	MADT_OVERRIDE_FLAGS = 8,
+	MADT_OVERRIDE_SIZE = 10,
 
 	FADT_DSDT = 40,
 	FADT_SMI_COMMAND = 48,
@@ -118,6 +127,15 @@ static void add_cpu(struct acpi_info *info, uint32_t apic_id)
 		info->cpus_left_out++;
 }
 
+static void add_ioapic(struct acpi_info *info, const struct bytes *entry)
+{
+	if (info->ioapic_count < ACPI_MAX_IOAPICS)
+		info->ioapics[info->ioapic_count++] = (struct acpi_ioapic){
+			.base = get(entry, MADT_IOAPIC_ADDRESS, 4),
+			.gsi = (uint32_t)get(entry, MADT_IOAPIC_GSI, 4),
+		};
+}
+
 static void parse_madt(const struct bytes *madt, struct acpi_info *info)
 {
 	size_t at = MADT_ENTRIES;
@@ -134,6 +152,14 @@ static void parse_madt(const struct bytes *madt, struct acpi_info *info)
 		if (type == MADT_TYPE_X2APIC && size >= MADT_X2APIC_SIZE &&
 		    get(&entry, MADT_X2APIC_FLAGS, 4) & MADT_CPU_ENABLED)
 			add_cpu(info, (uint32_t)get(&entry, MADT_X2APIC_ID, 4));
+		if (type == MADT_TYPE_IOAPIC && size >= MADT_IOAPIC_SIZE)
+			add_ioapic(info, &entry);
+		if (type == MADT_TYPE_OVERRIDE && size >= MADT_OVERRIDE_SIZE &&
+		    get(&entry, MADT_OVERRIDE_IRQ, 1) == ACPI_SERIAL_IRQ)
+			info->serial = (struct acpi_interrupt){
+				.gsi = (uint32_t)get(&entry, MADT_OVERRIDE_GSI, 4),
+				.flags = (uint16_t)get(&entry, MADT_OVERRIDE_FLAGS, 2),
+			};
 		at += size;
 	}
 }
@@ -259,6 +285,7 @@ int acpi_parse(const uint8_t *rsdp, size_t size, const void *(*map)(hpa_t pa, si
 	size_t entry_size;
 
 	memset(info, 0, sizeof(*info));
+	info->serial.gsi = ACPI_SERIAL_IRQ; /* unless something else is said */
 	if (!open_root(rsdp, size, map, &root, &entry_size))
 		return -EINVAL;
 	info->bochs = memcmp(rsdp + RSDP_OEM, "BOCHS ", 6) == 0;

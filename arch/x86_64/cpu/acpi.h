@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the host's static ACPI tables say: its CPUs, its nodes, its timer, how to switch it off
+ * What the host's static ACPI tables say: its CPUs, its nodes, its I/O APICs, its timer, how to
+ * switch it off
  *
  * No AML is interpreted; the one object that power-off needs is found by its bytes.
  */
@@ -10,7 +11,9 @@
 #include "arch/x86_64/cpu/srat.h"
 #include "core/types.h"
 
-#define ACPI_MAX_CPUS SRAT_MAX_CPUS
+#define ACPI_MAX_CPUS	 SRAT_MAX_CPUS
+#define ACPI_MAX_IOAPICS 16u
+#define ACPI_SERIAL_IRQ	 4u /* the PC's number for the first serial port's interrupt */
 
 enum acpi_space { ACPI_SPACE_MEMORY = 0, ACPI_SPACE_IO = 1, ACPI_SPACE_PCI = 2 };
 
@@ -20,6 +23,18 @@ struct acpi_register {
 	uint64_t address;
 };
 
+/* An I/O APIC: its registers, and the first of the global system interrupts that are its pins. */
+struct acpi_ioapic {
+	hpa_t base;
+	uint32_t gsi;
+};
+
+/* What an interrupt of the old PC is here. */
+struct acpi_interrupt {
+	uint32_t gsi;
+	uint16_t flags; /* polarity and trigger mode, as in the MADT; 0: as the ISA bus had them */
+};
+
 struct acpi_info {
 	bool bochs; /* RSDP: made by the firmware of Bochs, which QEMU uses as well */
 
@@ -27,6 +42,9 @@ struct acpi_info {
 	uint32_t cpu_count;
 	uint32_t cpus[ACPI_MAX_CPUS];
 	uint32_t cpus_left_out; /* those beyond ACPI_MAX_CPUS */
+	uint32_t ioapic_count;
+	struct acpi_ioapic ioapics[ACPI_MAX_IOAPICS];
+	struct acpi_interrupt serial; /* ACPI_SERIAL_IRQ */
 
 	/* FADT. Ports and registers are 0 where the machine has none. */
 	uint16_t pm_timer;

@@ -2,6 +2,7 @@
 #include "arch/x86_64/cpu/platform.h"
 #include "arch/x86_64/cpu/acpi.h"
 #include "arch/x86_64/cpu/cpu.h"
+#include "arch/x86_64/cpu/ioapic.h"
 #include "arch/x86_64/cpu/lapic.h"
 #include "arch/x86_64/cpu/memmap.h"
 #include "arch/x86_64/cpu/paging.h"
@@ -138,6 +139,9 @@ int platform_init(const struct boot_info *boot)
 		return err;
 	lapic_init_timer();
 	smp_init(&acpi);
+	/* The boot CPU serves the console. Where this fails it is polled, and that is all. */
+	if (has_serial && ioapic_route(&acpi, &acpi.serial, VECTOR_SERIAL, lapic_id()) == 0)
+		serial_enable_interrupt();
 	return 0;
 }
 

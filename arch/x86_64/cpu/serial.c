@@ -24,7 +24,9 @@ enum {
 #define FIFO_SIZE	  16u
 #define LINE_8N1	  0x03
 #define LINE_DLAB	  0x80
+#define INT_RECEIVE	  0x01
 #define MODEM_DTR_RTS	  0x03
+#define MODEM_OUT2	  0x08 /* on a PC, lets the chip's interrupt out */
 #define STATUS_RX_READY	  0x01
 #define STATUS_TX_EMPTY	  0x20 /* the FIFO is */
 #define STATUS_TX_IDLE	  0x40 /* and the shift register behind it */
@@ -125,6 +127,28 @@ int serial_read(void)
 	if (!present || !(port_read8(UART_LINE_STATUS) & STATUS_RX_READY))
 		return -1;
 	return port_read8(UART_DATA);
+}
+
+static bool interrupted; /* atomic */
+
+void serial_enable_interrupt(void)
+{
+	port_write8(UART_MODEM_CONTROL, MODEM_DTR_RTS | MODEM_OUT2);
+	port_write8(UART_INT_ENABLE, INT_RECEIVE);
+}
+
+void serial_note_interrupt(void)
+{
+	__atomic_store_n(&interrupted, true, __ATOMIC_RELAXED);
+}
+
+bool serial_take_interrupt(void)
+{
+	if (!__atomic_load_n(&interrupted, __ATOMIC_RELAXED))
+		return false;
+	/* Before anything is read: what arrives from here on interrupts again. */
+	__atomic_store_n(&interrupted, false, __ATOMIC_RELAXED);
+	return true;
 }
 
 void serial_drain(void)

@@ -22,6 +22,16 @@ size_t serial_write(const char *text, size_t len, bool wait);
  */
 int serial_read(void);
 
+/*
+ * serial_enable_interrupt - have the port raise its interrupt when it has received something
+ * serial_note_interrupt - it has. Context: the interrupt's handler.
+ * serial_take_interrupt - has it, since this was last asked? Context: the CPU that handles it,
+ *			   interrupts off.
+ */
+void serial_enable_interrupt(void);
+void serial_note_interrupt(void);
+bool serial_take_interrupt(void);
+
 /* serial_drain - wait until the last character has left the port; before power-off. */
 void serial_drain(void);
 

@@ -9,6 +9,7 @@
 #include "arch/x86_64/cpu/lapic.h"
 #include "arch/x86_64/cpu/percpu.h"
 #include "arch/x86_64/cpu/platform.h"
+#include "arch/x86_64/cpu/serial.h"
 #include "arch/x86_64/cpu/smp.h"
 #include "arch/x86_64/vcpu/machine_check.h"
 #include "core/console.h"
@@ -225,8 +226,11 @@ void trap_handle(struct trap_frame *frame)
 	switch (frame->vector) {
 	case VECTOR_TIMER:
 	case VECTOR_KICK:
+	case VECTOR_SERIAL:
 		this_cpu()->interrupts++;
-		if (frame->vector == VECTOR_KICK || lapic_timer_expired())
+		if (frame->vector == VECTOR_SERIAL)
+			serial_note_interrupt();
+		if (frame->vector != VECTOR_TIMER || lapic_timer_expired())
 			this_cpu()->need_resched = true;
 		lapic_eoi();
 		return;

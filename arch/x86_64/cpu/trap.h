@@ -2,9 +2,9 @@
 /*
  * Exceptions and interrupts of the host
  *
- * An exception in the hypervisor is a bug: registers, backtrace, end. The two interrupts that
- * exist, the timer and the kick by another CPU, only note that the scheduler has something to look
- * at.
+ * An exception in the hypervisor is a bug: registers, backtrace, end. The three interrupts that
+ * exist, the timer, the kick by another CPU, and the serial port's, only note that the scheduler
+ * has something to look at.
  */
 #ifndef ARCH_CPU_TRAP_H
 #define ARCH_CPU_TRAP_H
@@ -15,6 +15,7 @@
 #define VECTOR_PIC	0x20u /* 16 of them */
 #define VECTOR_TIMER	0xe0u
 #define VECTOR_KICK	0xe1u
+#define VECTOR_SERIAL	0xe2u
 #define VECTOR_SPURIOUS 0xffu
 #define VECTOR_COUNT	256u
 
