@@ -69,7 +69,7 @@ def test_guests_side_by_side(machine_type: type[Machine]) -> None:
     well. The third dies of a triple fault in the middle of its work."""
     cmdline = "tp.passes=1 tp.vectors=6 " + QUICK[machine_type.vendor]
     hurry = cmdline + HURRY[machine_type.vendor]
-    modules = linux("web", f"memory=96M vcpus={VCPUS}", cmdline + "tp.test=swap tp.mib=44")
+    modules = linux("web", f"memory=96M vcpus={VCPUS}", cmdline + "tp.test=swap tp.mib=38")
     refuse = hurry + "tp.test=refuse tp.mib=90 tp.backing=48"
     modules += linux("db", f"memory=192M vcpus={VCPUS} tmem=8M", refuse)
     crash = hurry + "tp.test=crash tp.mib=56 panic=-1"
