@@ -59,124 +59,8 @@
 #include <tidepool/abi.h>
 
 #include "compat.h"
-
-/* ---- entries -------------------------------------------------------------------------------- */
-
-enum tidepool_state {
-	TIDEPOOL_PAGE_NONE = 0,
-	TIDEPOOL_PAGE_READING = 1,
-	TIDEPOOL_PAGE_WRITING = 2,
-	TIDEPOOL_PAGE_VALID = 3,
-};
-
-#define TIDEPOOL_BLOCK_BITS	 34
-#define TIDEPOOL_DISK_BITS	 4
-#define TIDEPOOL_GENERATION_BITS 24
-#define TIDEPOOL_DISKS		 (1u << TIDEPOOL_DISK_BITS)
-#define TIDEPOOL_BLOCKS_MAX	 (1ull << TIDEPOOL_BLOCK_BITS)
-
-/* A block of a disk in one word, as generations and entries know it: the disk's place, the block. */
-static inline u64 tidepool_place(unsigned int disk, u64 block)
-{
-	return (u64)disk << TIDEPOOL_BLOCK_BITS | block;
-}
-
-static inline u64 tidepool_entry(enum tidepool_state state, u32 generation, u64 place)
-{
-	return (u64)state << 62 | (u64)generation << (TIDEPOOL_BLOCK_BITS + TIDEPOOL_DISK_BITS) |
-	       place;
-}
-
-static inline enum tidepool_state tidepool_entry_state(u64 entry)
-{
-	return entry >> 62;
-}
-
-static inline u32 tidepool_entry_generation(u64 entry)
-{
-	return (entry >> (TIDEPOOL_BLOCK_BITS + TIDEPOOL_DISK_BITS)) &
-	       ((1u << TIDEPOOL_GENERATION_BITS) - 1);
-}
-
-static inline u64 tidepool_entry_place(u64 entry)
-{
-	return entry & ((1ull << (TIDEPOOL_BLOCK_BITS + TIDEPOOL_DISK_BITS)) - 1);
-}
-
-static inline unsigned int tidepool_entry_disk(u64 entry)
-{
-	return tidepool_entry_place(entry) >> TIDEPOOL_BLOCK_BITS;
-}
-
-static inline u64 tidepool_entry_block(u64 entry)
-{
-	return entry & (TIDEPOOL_BLOCKS_MAX - 1);
-}
-
-/* ---- pagetable.c: the entries of all page frames ------------------------------------------------
- * Frames above the RAM that there was at the start (memory hotplug) have no entry and are not kept.
- * Context of all but create and destroy: any.
- */
-
-int tidepool_table_create(void);
-void tidepool_table_destroy(void);
-
-u64 tidepool_table_read(struct page *page);
-
-/* Writes an entry, and whose page it is, then drops it again if the page is dirty (rule 4). */
-void tidepool_table_set(struct page *page, u64 entry);
-
-/* Replaces @old by @new; false if the entry is another one by now. */
-bool tidepool_table_replace(struct page *page, u64 old, u64 new);
-
-/* Returns the entry and leaves none. */
-u64 tidepool_table_take(struct page *page);
-
-/* Whether the frame still has the page that its entry was written for. */
-bool tidepool_table_owns(struct page *page);
-
-void tidepool_table_clear_folio(struct folio *folio);
-void tidepool_table_move_folio(struct folio *to, struct folio *from);
-
-/* Drops all entries that name a disk. Context: may sleep. */
-void tidepool_table_forget_disk(unsigned int disk);
-
-/* ---- generation.c: of each block, by a hash ---------------------------------------------------
- * A word has a generation, whether a put has it claimed, and whether there has ever been one: who
- * was never put cannot be got, and need not be flushed. Context of all but create, destroy: any.
- */
-
-int tidepool_generation_create(void);
-void tidepool_generation_destroy(void);
-
-/* The word, for tidepool_generation_unmoved(), and the generation in one. */
-u32 tidepool_generation_word(u64 place);
-u32 tidepool_generation_of(u32 word);
-
-/* Whether a put of the block, or of one with the same word, has begun before @word was read. */
-bool tidepool_generation_was_put(u32 word);
-
-u32 tidepool_generation_read(u64 place);
-
-/*
- * Returns whether the block, or one with the same word, may be in the pool. If not, a put of what
- * was true before will not begin any more: there is nothing to flush.
- */
-bool tidepool_generation_move(u64 place);
-void tidepool_generation_move_all(void);
-
-/* The generation that follows. */
-u32 tidepool_generation_next(u32 generation);
-
-/* Claims it for a put if it is @generation and nobody else has; @word: for _kept(). */
-bool tidepool_generation_claim(u64 place, u32 generation, u32 *word);
-
-/* Whether it has not moved since it was claimed; asked before _release() ends the claim. */
-bool tidepool_generation_kept(u64 place, u32 word);
-void tidepool_generation_release(u64 place);
-
-/* Whether nobody has it claimed and nothing has moved since @word was read. */
-bool tidepool_generation_unmoved(u64 place, u32 word);
+#include "generation.h"
+#include "pagetable.h"
 
 /* ---- accept.c: whose pages -------------------------------------------------------------------- */
 
@@ -316,7 +200,7 @@ void tidepool_batch_close(struct tidepool_batch *batch);
 void tidepool_batch_add_put(struct tidepool_batch *batch, struct page *page, u64 entry);
 
 /* Adds a page to get; false if the pool cannot have it. The batch is not full. */
-bool tidepool_batch_add_get(struct tidepool_batch *batch, struct page *page, u64 block);
+bool tidepool_batch_add_get(struct tidepool_batch *batch, struct page *page, u64 place);
 
 /* Puts all pages of the batch that are not there yet, and empties it. */
 void tidepool_batch_put(struct tidepool_batch *batch);
@@ -348,17 +232,21 @@ struct tidepool_io {
 	struct bio *bio;	   /* its pages; stays as it is until the end */
 	struct bvec_iter iter;	   /* which part of it */
 	sector_t sector;	   /* of that part, on the disk */
+	struct address_space *accepted; /* the last that was (accept.c), or NULL; of fetch.c */
 };
 
 /*
- * tidepool_read_start - serve the front of a READ from the pool, and record the rest
+ * tidepool_read_serve - serve the front of a READ from the pool
  *
  * Returns how many bytes were served, from the first on: all, or whole batches. @io is left with
  * the rest, which the disk is to read. Context: process.
  */
-unsigned int tidepool_read_start(struct tidepool_io *io);
+unsigned int tidepool_read_serve(struct tidepool_io *io);
 
-/* The disk has read (or failed to read) what tidepool_read_start() left. Context: any. */
+/* Rule 2, before the disk reads @io. Context: any. */
+void tidepool_read_start(struct tidepool_io *io);
+
+/* The disk has read (or failed to read) @io. Context: any. */
 void tidepool_read_end(struct tidepool_io *io, bool ok);
 
 /* Before and after anything that changes blocks; at most TIDEPOOL_IO_BLOCKS. Context: any. */
@@ -398,7 +286,8 @@ int tidepool_cache_start(void);
 #define TIDEPOOL_CACHE_COUNTS(entry)                                                               \
 	entry(puts) entry(refused) entry(gets) entry(misses) entry(flushed) entry(unused)          \
 		entry(dropped) entry(stale) entry(raced) entry(late) entry(moved) entry(zeroed)    \
-			entry(foreign) entry(present) entry(shared_puts) entry(shared_gets)
+			entry(foreign) entry(unseen) entry(present) entry(shared_puts)             \
+				entry(shared_gets)
 
 #define TIDEPOOL_CACHE_ENUM(name) TIDEPOOL_CACHE_##name,
 enum tidepool_cache_count { TIDEPOOL_CACHE_COUNTS(TIDEPOOL_CACHE_ENUM) TIDEPOOL_CACHE_COUNT };

@@ -53,9 +53,11 @@ static int keeper_map(struct dm_target *ti, struct bio *bio)
 		tidepool_write_start(&kio->io);
 		return DM_MAPIO_REMAPPED;
 	}
-	served = tidepool_read_start(&kio->io);
-	if (!served)
+	served = tidepool_read_serve(&kio->io);
+	if (!served) {
+		tidepool_read_start(&kio->io);
 		return DM_MAPIO_REMAPPED;
+	}
 
 	/* What is left comes here again. */
 	if (served < bio->bi_iter.bi_size)

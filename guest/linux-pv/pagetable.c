@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * What is known of each page frame: 12 bytes for 4096. See cache.h.
- *
- * Locking: none. An entry is one word. The owner is written before the entry and read after it,
- * by those who have the page to themselves: it is locked, under writeback, or frozen.
- */
+/* The entries of all page frames: 12 bytes for 4096. See pagetable.h. */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -18,19 +13,17 @@
 #include "cache.h"
 #include "test.h"
 
-static atomic64_t *entries;
-static u32 *owners; /* a hash of mapping and index */
-static unsigned long frames;
+struct tidepool_table tidepool_table;
 
 /* How many frames are looked at between two offers to schedule. */
 #define TABLE_STEP 65536u
 
 int tidepool_table_create(void)
 {
-	frames = PHYS_PFN(__pa(high_memory));
-	entries = vzalloc(frames * sizeof(*entries));
-	owners = vzalloc(frames * sizeof(*owners));
-	if (entries && owners)
+	tidepool_table.frames = PHYS_PFN(__pa(high_memory));
+	tidepool_table.entries = vzalloc(tidepool_table.frames * sizeof(*tidepool_table.entries));
+	tidepool_table.owners = vzalloc(tidepool_table.frames * sizeof(*tidepool_table.owners));
+	if (tidepool_table.entries && tidepool_table.owners)
 		return 0;
 	tidepool_table_destroy();
 	return -ENOMEM;
@@ -38,51 +31,10 @@ int tidepool_table_create(void)
 
 void tidepool_table_destroy(void)
 {
-	vfree(entries);
-	vfree(owners);
-	entries = NULL;
-	owners = NULL;
-}
-
-static bool table_has(unsigned long pfn)
-{
-	return pfn < frames;
-}
-
-static u32 page_owner(struct page *page)
-{
-	struct folio *folio = page_folio(page);
-	u64 index = folio->index + folio_page_idx(folio, page);
-
-	return hash_64((u64)(unsigned long)folio->mapping ^ index * GOLDEN_RATIO_64, 32);
-}
-
-u64 tidepool_table_read(struct page *page)
-{
-	unsigned long pfn = page_to_pfn(page);
-
-	return table_has(pfn) ? atomic64_read(&entries[pfn]) : 0;
-}
-
-void tidepool_table_set(struct page *page, u64 entry)
-{
-	unsigned long pfn = page_to_pfn(page);
-
-	if (!table_has(pfn))
-		return;
-	owners[pfn] = page_owner(page);
-	smp_wmb(); /* with the frame taken over by whoever sees the entry */
-	atomic64_set(&entries[pfn], entry);
-	smp_mb(); /* either we see the page dirty, or who makes it so sees the entry */
-	if (folio_test_dirty(page_folio(page)) && tidepool_rule(TIDEPOOL_RULE_DIRTY))
-		atomic64_set(&entries[pfn], 0);
-}
-
-bool tidepool_table_replace(struct page *page, u64 old, u64 new)
-{
-	unsigned long pfn = page_to_pfn(page);
-
-	return table_has(pfn) && atomic64_cmpxchg(&entries[pfn], old, new) == old;
+	vfree(tidepool_table.entries);
+	vfree(tidepool_table.owners);
+	tidepool_table.entries = NULL;
+	tidepool_table.owners = NULL;
 }
 
 u64 tidepool_table_take(struct page *page)
@@ -90,14 +42,14 @@ u64 tidepool_table_take(struct page *page)
 	unsigned long pfn = page_to_pfn(page);
 
 	/* A read first: most frames have no entry, and their cache lines stay shared. */
-	if (!table_has(pfn) || !atomic64_read(&entries[pfn]))
+	if (!tidepool_table_has(pfn) || !atomic64_read(&tidepool_table.entries[pfn]))
 		return 0;
-	return atomic64_xchg(&entries[pfn], 0);
+	return atomic64_xchg(&tidepool_table.entries[pfn], 0);
 }
 
 bool tidepool_table_owns(struct page *page)
 {
-	return owners[page_to_pfn(page)] == page_owner(page);
+	return tidepool_table.owners[page_to_pfn(page)] == tidepool_page_owner(page_folio(page), page);
 }
 
 void tidepool_table_clear_folio(struct folio *folio)
@@ -120,12 +72,12 @@ void tidepool_table_move_folio(struct folio *to, struct folio *from)
 		unsigned long to_pfn = folio_pfn(to) + i;
 
 		entry = tidepool_table_take(folio_page(from, i));
-		if (!table_has(to_pfn))
+		if (!tidepool_table_has(to_pfn))
 			continue;
 		if (entry)
-			owners[to_pfn] = owners[from_pfn];
+			tidepool_table.owners[to_pfn] = tidepool_table.owners[from_pfn];
 		smp_wmb(); /* as in tidepool_table_set() */
-		atomic64_set(&entries[to_pfn], entry);
+		atomic64_set(&tidepool_table.entries[to_pfn], entry);
 		if (entry)
 			tidepool_cache_add(moved, 1);
 	}
@@ -136,10 +88,10 @@ void tidepool_table_forget_disk(unsigned int disk)
 	unsigned long pfn;
 	u64 entry;
 
-	for (pfn = 0; pfn < frames; pfn++) {
-		entry = atomic64_read(&entries[pfn]);
+	for (pfn = 0; pfn < tidepool_table.frames; pfn++) {
+		entry = atomic64_read(&tidepool_table.entries[pfn]);
 		if (entry && tidepool_entry_disk(entry) == disk)
-			atomic64_cmpxchg(&entries[pfn], entry, 0);
+			atomic64_cmpxchg(&tidepool_table.entries[pfn], entry, 0);
 		if (!(pfn % TABLE_STEP))
 			cond_resched();
 	}

@@ -105,9 +105,8 @@ void tidepool_batch_add_put(struct tidepool_batch *batch, struct page *page, u64
 		tidepool_cache_add(stale, 1);
 }
 
-bool tidepool_batch_add_get(struct tidepool_batch *batch, struct page *page, u64 block)
+bool tidepool_batch_add_get(struct tidepool_batch *batch, struct page *page, u64 place)
 {
-	u64 place = tidepool_place(batch->disk->index, block);
 	u32 word = tidepool_generation_word(place);
 
 	/* In a shared pool it may be all the same: others put. */

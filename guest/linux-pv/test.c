@@ -24,6 +24,10 @@ static unsigned int refuse;
 module_param_named(test_refuse, refuse, uint, 0644);
 MODULE_PARM_DESC(test_refuse, "FOR TESTS: refuse every Nth batch of puts as if there were no room");
 
+static unsigned int forget;
+module_param_named(test_forget, forget, uint, 0644);
+MODULE_PARM_DESC(test_forget, "FOR TESTS: no memory for every Nth read from the disk");
+
 static bool fail_writes;
 module_param_named(test_fail_writes, fail_writes, bool, 0644);
 MODULE_PARM_DESC(test_fail_writes, "FOR TESTS: writes of files' pages fail");
@@ -34,6 +38,7 @@ MODULE_PARM_DESC(test_longest, "FOR TESTS: ticks that the longest eviction of a 
 			       "off, and its pages");
 
 static atomic_t batches;
+static atomic_t reads;
 
 void tidepool_test_pause(enum tidepool_pause place)
 {
@@ -49,11 +54,19 @@ void tidepool_test_sleep(enum tidepool_pause place)
 	msleep(READ_ONCE(tidepool_test_pauses[place]));
 }
 
+static bool is_nth(atomic_t *count, unsigned int every)
+{
+	return every && atomic_inc_return(count) % every == 0;
+}
+
 bool tidepool_test_refuse(void)
 {
-	unsigned int every = READ_ONCE(refuse);
+	return is_nth(&batches, READ_ONCE(refuse));
+}
 
-	return every && atomic_inc_return(&batches) % every == 0;
+bool tidepool_test_forget(void)
+{
+	return is_nth(&reads, READ_ONCE(forget));
 }
 
 bool tidepool_test_fail_writes(void)

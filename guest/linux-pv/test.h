@@ -59,6 +59,9 @@ void tidepool_test_sleep(enum tidepool_pause place);
 /* Whether a put is to be refused without asking: every Nth, by test_refuse=N. */
 bool tidepool_test_refuse(void);
 
+/* Whether there is to be no memory to remember a read by: every Nth time, by test_forget=N. */
+bool tidepool_test_forget(void);
+
 /* Whether files' pages are not to reach the disk, their writes to fail: test_fail_writes=1. */
 bool tidepool_test_fail_writes(void);
 
@@ -82,6 +85,11 @@ static inline void tidepool_test_sleep(enum tidepool_pause place)
 }
 
 static inline bool tidepool_test_refuse(void)
+{
+	return false;
+}
+
+static inline bool tidepool_test_forget(void)
 {
 	return false;
 }
