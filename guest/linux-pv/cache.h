@@ -172,11 +172,12 @@ static inline void tidepool_disk_check(struct tidepool_disk *disk)
 
 /* ---- store.c: blocks in the pools ------------------------------------------------------------- */
 
-#define TIDEPOOL_BATCH TIDEPOOL_VECTOR_ALL_MAX
+/* A large folio is put by one call: 2 MiB is the largest. */
+#define TIDEPOOL_BATCH TIDEPOOL_VECTOR_MAX
 
-/* Up to TIDEPOOL_BATCH pages of one disk on their way; one for each CPU. */
+/* Pages of one disk on their way: up to TIDEPOOL_BATCH to put, or TIDEPOOL_VECTOR_ALL_MAX to get. */
 struct tidepool_batch {
-	struct tidepool_descriptor calls[TIDEPOOL_BATCH];
+	struct tidepool_descriptor *calls; /* as many */
 	struct {
 		struct page *page;
 		u64 place;

@@ -110,7 +110,7 @@ static bool serve_fill_batch(struct tidepool_io *io, struct tidepool_batch *batc
 {
 	struct io_walk walk = walk_begin(io);
 
-	while (batch->count < TIDEPOOL_BATCH && walk_next(&walk)) {
+	while (batch->count < TIDEPOOL_VECTOR_ALL_MAX && walk_next(&walk)) {
 		if (!walk.whole || !is_read_into(io, page_folio(walk.page)) ||
 		    !tidepool_batch_add_get(batch, walk.page, walk.place))
 			return false;

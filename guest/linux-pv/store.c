@@ -5,17 +5,17 @@
  * calls.
  *
  * Pages go in batches, of a folio or of a bio. The list of a batch has to be memory that is
- * contiguous for the host: a page for each CPU, used with interrupts off, since reclaim puts
+ * contiguous for the host: 32 KiB for each CPU, used with interrupts off, since reclaim puts
  * where it cannot be asked to wait.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/build_bug.h>
 #include <linux/gfp.h>
 #include <linux/percpu.h>
 #include <linux/printk.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
 
 #include "cache.h"
 #include "hypercall.h"
@@ -28,13 +28,35 @@
 static DEFINE_PER_CPU(struct tidepool_batch *, batches);
 static unsigned long pool;
 
+#define CALLS_ORDER get_order(TIDEPOOL_BATCH * sizeof(struct tidepool_descriptor))
+
+/* The kernel's own allocators both: the hypervisor is told addresses of the list, and of its byte. */
+static struct tidepool_batch *alloc_batch(void)
+{
+	struct tidepool_batch *batch = kzalloc(sizeof(*batch), GFP_KERNEL);
+
+	if (!batch)
+		return NULL;
+	batch->calls = (void *)__get_free_pages(GFP_KERNEL, CALLS_ORDER);
+	if (!batch->calls) {
+		kfree(batch);
+		return NULL;
+	}
+	return batch;
+}
+
 static void free_batches(void)
 {
+	struct tidepool_batch *batch;
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		free_page((unsigned long)per_cpu(batches, cpu));
+		batch = per_cpu(batches, cpu);
 		per_cpu(batches, cpu) = NULL;
+		if (!batch)
+			continue;
+		free_pages((unsigned long)batch->calls, CALLS_ORDER);
+		kfree(batch);
 	}
 }
 
@@ -43,9 +65,8 @@ int tidepool_store_create(void)
 	long id;
 	int cpu;
 
-	BUILD_BUG_ON(sizeof(struct tidepool_batch) > PAGE_SIZE);
 	for_each_possible_cpu(cpu) {
-		per_cpu(batches, cpu) = (void *)get_zeroed_page(GFP_KERNEL);
+		per_cpu(batches, cpu) = alloc_batch();
 		if (!per_cpu(batches, cpu)) {
 			free_batches();
 			return -ENOMEM;
@@ -204,8 +225,8 @@ static void batch_drop_present(struct tidepool_batch *batch)
 
 	batch_prepare(batch, TIDEPOOL_OP_READ);
 	for (i = 0; i < batch->count; i++) {
-		batch->calls[i].frame = page_to_pfn(virt_to_page(batch));
-		batch->calls[i].span = TIDEPOOL_SPAN(1, 0, offsetof(struct tidepool_batch, byte));
+		batch->calls[i].frame = page_to_pfn(virt_to_page(&batch->byte));
+		batch->calls[i].span = TIDEPOOL_SPAN(1, 0, offset_in_page(&batch->byte));
 	}
 	if (tidepool_call_each(batch->calls, batch->count))
 		return;
@@ -228,6 +249,7 @@ void tidepool_batch_put(struct tidepool_batch *batch)
 		batch_drop_present(batch);
 	if (!batch->count)
 		return;
+	tidepool_test_note_list(batch->count);
 	batch_prepare(batch, TIDEPOOL_OP_PUT_PAGE);
 	tidepool_test_pause(TIDEPOOL_PAUSE_CLAIMED);
 	if (tidepool_test_refuse())

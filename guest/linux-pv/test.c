@@ -37,6 +37,10 @@ module_param_array_named(test_longest, longest, ulong, NULL, 0644);
 MODULE_PARM_DESC(test_longest, "FOR TESTS: ticks that the longest eviction of a folio took, interrupts "
 			       "off, and its pages");
 
+static unsigned int largest;
+module_param_named(test_largest, largest, uint, 0644);
+MODULE_PARM_DESC(test_largest, "FOR TESTS: the most pages that a list was to put");
+
 static atomic_t batches;
 static atomic_t reads;
 
@@ -88,4 +92,10 @@ void tidepool_test_note(u64 start, long pages)
 		return;
 	longest[0] = ticks;
 	longest[1] = pages;
+}
+
+/* Two CPUs at once may lose the larger one. */
+void tidepool_test_note_list(unsigned int pages)
+{
+	largest = max(largest, pages);
 }

@@ -69,6 +69,9 @@ bool tidepool_test_fail_writes(void);
 u64 tidepool_test_now(void);
 void tidepool_test_note(u64 start, long pages);
 
+/* How many pages one list was to put; the most of them in test_largest. */
+void tidepool_test_note_list(unsigned int pages);
+
 #else
 
 static inline bool tidepool_rule(enum tidepool_rule rule)
@@ -105,6 +108,10 @@ static inline u64 tidepool_test_now(void)
 }
 
 static inline void tidepool_test_note(u64 start, long pages)
+{
+}
+
+static inline void tidepool_test_note_list(unsigned int pages)
 {
 }
 

@@ -114,7 +114,7 @@ test_cost()
 	finish PASS
 }
 
-# The longest time with interrupts off: a folio as large as there are, put page by page.
+# The longest time with interrupts off: a folio as large as there are.
 test_folio()
 {
 	start_with
