@@ -5,7 +5,7 @@ from machine import Qemu
 from test_monitor import command, wait_stopped
 from test_tiny import tiny
 
-SPIN = tiny("spin", "rounds=5")
+SPIN = tiny("spin", "rounds=30")  # seconds: an NMI has to come in time on a busy machine
 
 # Uncorrected, the processor's state lost, address valid; in the words of QEMU's monitor.
 MACHINE_CHECK = "mce 0 1 0xb600000000000000 0x5 0x1234000 0"
