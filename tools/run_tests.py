@@ -75,11 +75,6 @@ def run_unit() -> tuple[int, int]:
     return run_programs(threads=False)
 
 
-def run_threads() -> tuple[int, int]:
-    """Run those with threads; returns (passed, failed)."""
-    return run_programs(threads=True)
-
-
 def run_lint() -> tuple[int, int]:
     """Run the checks of tools/lint.sh; returns (passed, failed)."""
     done = subprocess.run([ROOT / "tools" / "lint.sh"], cwd=ROOT, check=False)
@@ -133,7 +128,7 @@ def main() -> int:
     if not suites:
         print(__doc__)
         return 2
-    counts = [run_threads()] if "threads" in suites else []
+    counts = [run_programs(threads=True)] if "threads" in suites else []
     HOST_LOCK.parent.mkdir(exist_ok=True)
     with open(HOST_LOCK, "w") as lock, ThreadPoolExecutor() as beside:
         fcntl.flock(lock, fcntl.LOCK_EX)

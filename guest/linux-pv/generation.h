@@ -2,12 +2,11 @@
 /*
  * Of each block a generation, by a hash, which moves when the block is written. See cache.h.
  *
- * A word has a generation, whether a put has it claimed, and whether there has ever been one: who
- * was never put cannot be got, and need not be flushed. Context of all but create, destroy: any.
+ * A word has the generation in bits 31:2; in bit 1 whether a put of one of its blocks has begun since
+ * the start (what was never put cannot be got, and need not be flushed); in bit 0 whether a put has
+ * it claimed. Bit 1 is never cleared: a word does not know which of its blocks are still in the pool.
  *
- * A word's bits 31:2 are the generation, bit 1 says whether a put of one of its blocks has begun
- * since the start, bit 0 is a claim. Bit 1 is never cleared: a word does not know which of its
- * blocks are still in the pool.
+ * Context of all but create, destroy: any.
  */
 #ifndef TIDEPOOL_PV_GENERATION_H
 #define TIDEPOOL_PV_GENERATION_H

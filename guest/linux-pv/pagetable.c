@@ -3,15 +3,11 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/atomic.h>
-#include <linux/hash.h>
 #include <linux/io.h>
-#include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/vmalloc.h>
 
 #include "cache.h"
-#include "test.h"
 
 struct tidepool_table tidepool_table;
 
